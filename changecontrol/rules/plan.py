@@ -1,0 +1,174 @@
+"""The plan of a script as data: what runs in which transaction. Import these names from `changecontrol.rules.script`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from changecontrol.rules.finding import Finding
+
+#: Raised when the meaning of a frozen plan changes; an older plan stays readable or is refused by name.
+PLAN_SCHEMA = 1
+
+
+class StepKind(StrEnum):
+    """How the runner carries out a step."""
+
+    TRANSACTION = "transaction"  # all statements and the ledger row commit together
+    SINGLE = "single"  # one statement that PostgreSQL refuses inside a transaction
+    BATCHED = "batched"  # one bounded statement, repeated and committed range by range
+
+
+class LockClass(StrEnum):
+    """How patient the runner may be while a statement waits for its table lock."""
+
+    STRONG = "strong"  # its table lock conflicts with writers: everyone behind it waits
+    WRITE = "write"  # plain DML: its row locks stall nobody else
+    PATIENT = "patient"  # CONCURRENTLY, VALIDATE, VACUUM: may wait politely
+    NONE = "none"  # locks no table that others write to
+
+
+class Direction(StrEnum):
+    """Which of a migration's three files a script is."""
+
+    FORWARD = "forward"
+    ROLLBACK = "rollback"
+    VERIFY = "verify"
+
+
+class RollbackClass(StrEnum):
+    """What the author declares the rollback can give back."""
+
+    LOSSLESS = "lossless"
+    LOSSY = "lossy"
+    CONDITIONAL = "conditional"
+    FORWARD_FIX_ONLY = "forward-fix only"
+    RESTORE_ONLY = "restore only"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement, verbatim. `start` and `end` are byte offsets in the file `source`; line and column 1-based."""
+
+    number: int
+    sql: str
+    start: int
+    end: int
+    line: int
+    column: int
+    kind: str  # protobuf node name, such as "AlterTableStmt"
+    lock: LockClass
+    tables: tuple[str, ...]  # as written: schema-qualified if written so
+    source: str  # file name within the repository
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The statements of a batched step: `$1` is the exclusive lower key (NULL: from the start), `$2` as described."""
+
+    table: str
+    key: str
+    size: int
+    expect_positive: bool
+    bounded_sql: str  # the statement that is sent: $1 exclusive lower, $2 inclusive upper key
+    bound_sql: str  # gives one row, one column: the upper key of the next $2 rows behind $1; NULL when none is left
+    count_sql: str  # gives one number: how many rows still match the WHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What commits together. `begin_sql` carries BEGIN's options verbatim; it is empty for single and batched steps."""
+
+    number: int
+    kind: StepKind
+    statements: tuple[Statement, ...]
+    begin_sql: str = "BEGIN"
+    batch: Batch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the comments at the top of a file say. Every text may be empty; missing fields are findings."""
+
+    migration: str = ""  # the number as written, such as "002"
+    title: str = ""  # the description behind the number
+    ticket: str = ""
+    author: str = ""
+    date: str = ""
+    purpose: str = ""
+    dependencies: tuple[str, ...] = ()  # numbers such as ("001", "002"); () for "none", for prose and when missing
+    dependencies_note: str = ""  # the prose, when it is prose
+    rollback_class: RollbackClass = RollbackClass.LOSSLESS
+    rollback_declared: bool = False  # False: the class is the default, nobody wrote it
+    rollback_note: str = ""
+    requires_release: str = ""
+    after_rollback: str = ""  # "passes" in a verify script that does not fail after rollback
+    extra: tuple[tuple[str, str], ...] = ()  # other "-- Word: text" lines, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One parsed file: its header, its plan of steps and what a person should know about it."""
+
+    direction: Direction
+    file: str
+    header: Header
+    steps: tuple[Step, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """Every statement of every step, in file order."""
+        return tuple(statement for step in self.steps for statement in step.statements)
+
+
+def to_json(script: Script) -> dict[str, Any]:
+    """Give the plan as plain JSON values (dict, list, str, int, bool, None); `from_json` gives back an equal Script."""
+    value: dict[str, Any] = _plain(asdict(script))
+    return {"schema": PLAN_SCHEMA, **value}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, StrEnum) else value
+
+
+def from_json(value: dict[str, Any]) -> Script:
+    """Rebuild the Script of `to_json`. Raises ValueError for a plan of another schema."""
+    if value.get("schema") != PLAN_SCHEMA:
+        raise ValueError(f"plan schema {value.get('schema')!r} is not {PLAN_SCHEMA}")
+    return Script(
+        direction=Direction(value["direction"]),
+        file=value["file"],
+        header=_header(value["header"]),
+        steps=tuple(_step(step) for step in value["steps"]),
+        findings=tuple(Finding(**finding) for finding in value["findings"]),
+    )
+
+
+def _header(value: dict[str, Any]) -> Header:
+    return Header(
+        **{
+            **value,
+            "dependencies": tuple(value["dependencies"]),
+            "rollback_class": RollbackClass(value["rollback_class"]),
+            "extra": tuple((name, text) for name, text in value["extra"]),
+        }
+    )
+
+
+def _step(value: dict[str, Any]) -> Step:
+    return Step(
+        number=value["number"],
+        kind=StepKind(value["kind"]),
+        statements=tuple(
+            Statement(**{**item, "lock": LockClass(item["lock"]), "tables": tuple(item["tables"])})
+            for item in value["statements"]
+        ),
+        begin_sql=value["begin_sql"],
+        batch=Batch(**value["batch"]) if value["batch"] else None,
+    )
