@@ -1,0 +1,1 @@
+"""Template vocabulary: how the pages write statuses, times, digests and sizes."""

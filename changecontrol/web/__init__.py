@@ -1,0 +1,1 @@
+"""HTML doors: every view loads, makes one call and redirects."""

@@ -1,0 +1,64 @@
+"""Every "no" is a page with its sentence and a way back; a live part gets the same sentence as a fragment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from changecontrol.rules.refusal import Refused
+from changecontrol.web.access import DutyMissing
+
+#: the request was understood and the state of things does not allow it
+CONFLICT = 409
+
+
+def way_back(request: HttpRequest) -> str:
+    """Return the page the person came from, if it is one of ours and not this one; otherwise the inbox."""
+    referer = request.headers.get("Referer", "")
+    ours = url_has_allowed_host_and_scheme(referer, {request.get_host()}, require_https=request.is_secure())
+    if ours and not referer.endswith(request.get_full_path()):
+        return referer
+    return reverse("inbox")
+
+
+def refused(request: HttpRequest, refusal: Refused, *, back: str = "", status: int = CONFLICT) -> HttpResponse:
+    """Return the page of a refusal; for a live part only its note."""
+    template = "_refused.html" if request.headers.get("HX-Request") else "refused.html"
+    return render(request, template, {"sentence": refusal.sentence, "back": back or way_back(request)}, status=status)
+
+
+class RefusalMiddleware:
+    """Turn a Refused that a view lets through into its page. Anything else stays an error and is logged as one."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer a refusal: 403 where a duty is missing, 409 otherwise."""
+        if not isinstance(exception, Refused):
+            return None
+        return refused(request, exception, status=403 if isinstance(exception, DutyMissing) else CONFLICT)
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form without a valid token: an old tab, or a page of somebody else (CSRF_FAILURE_VIEW)."""
+    return render(request, "403.html", {"stale": True, "back": way_back(request)}, status=403)
+
+
+def forbidden(request: HttpRequest, exception: PermissionDenied | None = None) -> HttpResponse:
+    """Answer 403 (handler403)."""
+    return render(request, "403.html", {"back": way_back(request)}, status=403)
+
+
+def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer 404 (handler404)."""
+    return render(request, "404.html", {"back": way_back(request)}, status=404)
