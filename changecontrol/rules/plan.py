@@ -1,4 +1,4 @@
-"""The plan of a script as data: what runs in which transaction. Import these names from `changecontrol.rules.script`."""
+"""The plan of a script as data: what runs in which transaction. Imported through `changecontrol.rules.script`."""
 
 from __future__ import annotations
 
