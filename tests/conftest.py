@@ -1,0 +1,88 @@
+"""Real servers for the whole session, a database of its own for every test that commits, and the cast."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from changecontrol.local import testing
+
+_servers = testing.servers()
+os.environ.update(
+    SECRET_KEY=secrets.token_hex(32),
+    DATABASE_URL=_servers.database.app_url,
+    DATABASE_OWNER_URL=_servers.database.owner_url,
+    CHANGECONTROL_APP_ROLE=_servers.database.app_role,
+    REDIS_URL=_servers.broker.url,
+    CHANGECONTROL_WATCH_SECONDS="0",
+    CHANGECONTROL_DEMO="",
+)
+
+TEMPLATE = "changecontrol"
+
+
+@pytest.fixture(scope="session")
+def servers() -> testing.Servers:
+    """The embedded servers of this process."""
+    return _servers
+
+
+def _as_owner(statement: str) -> None:
+    import psycopg
+
+    with psycopg.connect(_servers.database.owner_url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _use(name: str) -> None:
+    """Point Django's connections at the database `name`."""
+    from django.db import connections
+
+    for alias in connections:
+        connections[alias].close()
+        connections[alias].settings_dict["NAME"] = name
+    os.environ["DATABASE_URL"] = _servers.database.app_url.rsplit("/", 1)[0] + f"/{name}"
+    os.environ["DATABASE_OWNER_URL"] = _servers.database.owner_url.rsplit("/", 1)[0] + f"/{name}"
+
+
+def _clone(name: str) -> None:
+    _as_owner(f'CREATE DATABASE "{name}" TEMPLATE {TEMPLATE} STRATEGY wal_log')
+    _as_owner(f'GRANT CONNECT ON DATABASE "{name}" TO {_servers.database.app_role}')
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
+    """Migrate the template once as owner, with the cast in it; tests run as the app role on a clone."""
+    from django.core.management import call_command
+
+    with django_db_blocker.unblock():
+        call_command("migrate", verbosity=0)
+        from tests import factories
+
+        factories.set_up_cast()
+        name = f"cc_{os.getpid()}"
+        _use(TEMPLATE)
+        _clone(name)
+        _use(name)
+        yield
+        _use(TEMPLATE)
+
+
+@pytest.fixture
+def own_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """A database of this test alone, in which commits are real: for workers, races and durable writes."""
+    from django.db import connections
+
+    before = connections["default"].settings_dict["NAME"]
+    name = f"cc_{os.getpid()}_{secrets.token_hex(4)}"
+    with django_db_blocker.unblock():
+        _use(TEMPLATE)
+        _clone(name)
+        _use(name)
+        yield name
+        _use(before)
+        _as_owner(f'DROP DATABASE "{name}" WITH (FORCE)')
