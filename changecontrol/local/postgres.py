@@ -108,17 +108,16 @@ class Cluster:
             self._initialize()
         data_folder.examine(self.data, name=self.name, major=self.major)
         remembered = self.folder / "port"
-        if not self._fixed_port and remembered.exists():
-            self.port = int(remembered.read_text() or 0)
         for _ in range(5):
-            if not self._fixed_port and not (self.port and processes.port_is_free(self.port)):
-                self.port = processes.free_port()
+            if not self._fixed_port:
+                self.port = processes.choose_port(self.port, remembered)
             if self._launch():
                 remembered.write_text(str(self.port))
                 return self
             if self._fixed_port:
                 break
-            self.port = 0  # somebody took it between our look and the server's: another one
+            remembered.unlink(missing_ok=True)  # somebody took it between our look and the server's: another one
+            self.port = 0
         raise PortInUse(port=self.port, name=self.name)
 
     def stop(self) -> None:

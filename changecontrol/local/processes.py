@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from pathlib import Path
 
 from changecontrol.local.places import Account
@@ -29,7 +30,7 @@ _starter_guard = threading.Lock()
 def spawn(
     program: Sequence[str | Path],
     *,
-    log: Path,
+    log: Path | None,
     death_signal: signal.Signals = signal.SIGTERM,
     account: Account | None = None,
     env: Mapping[str, str] | None = None,
@@ -37,7 +38,7 @@ def spawn(
     keep: bool = False,
     stdin: int = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a session of its own, its output appended to `log`, on a leash (see leash.py).
+    """Start a program in a session of its own on a leash (leash.py), its output appended to `log` (None: to ours).
 
     `death_signal` reaches it when we die, however we die; `keep` leaves a keeper beside it that kills its leftovers.
     """
@@ -46,7 +47,8 @@ def spawn(
     command = [*leash, str(os.getpid()), uid, gid, *map(str, program)]
 
     def start() -> subprocess.Popen[bytes]:
-        with _log(log).open("ab") as output:
+        with ExitStack() as files:
+            output = files.enter_context(_log(log).open("ab")) if log else None
             return subprocess.Popen(
                 command, stdin=stdin, stdout=output, stderr=output, env=env, cwd=cwd or "/", start_new_session=True
             )
@@ -124,6 +126,15 @@ def free_port() -> int:
         port = random.SystemRandom().randrange(20000, 32000)
         if port_is_free(port):
             return port
+
+
+def choose_port(last: int, remembered: Path) -> int:
+    """The port used last, or the one written into `remembered` by an earlier start, or a new one if that is taken."""
+    try:
+        known = last or int(remembered.read_text())
+    except (OSError, ValueError):
+        known = 0
+    return known if known and port_is_free(known) else free_port()
 
 
 def size_of(log: Path) -> int:

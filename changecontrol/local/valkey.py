@@ -73,13 +73,17 @@ class Broker:
         places.make_data_folder(self.data, self._account)
         # A broker whose program was killed may still be writing its file.
         processes.wait_until(lambda: not processes.processes_in(self.data.resolve()), seconds=15)
+        remembered = self.folder / "port"
         for _ in range(5):
             if not self._fixed_port:
-                self.port = processes.free_port()
+                self.port = processes.choose_port(self.port, remembered)
             if self._launch():
+                remembered.write_text(str(self.port))
                 return self
             if self._fixed_port:
                 break
+            remembered.unlink(missing_ok=True)  # somebody took it between our look and the server's: another one
+            self.port = 0
         raise BrokerPortInUse(port=self.port)
 
     def stop(self) -> None:
