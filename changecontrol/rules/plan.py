@@ -74,6 +74,7 @@ class Batch:
     bounded_sql: str  # the statement that is sent: $1 exclusive lower, $2 inclusive upper key
     bound_sql: str  # gives one row, one column: the upper key of the next $2 rows behind $1; NULL when none is left
     count_sql: str  # gives one number: how many rows still match the WHERE
+    range_count_sql: str = ""  # the same between $1 and $2, to tell an empty range from rows that refuse to change
 
 
 @dataclass(frozen=True, slots=True)
