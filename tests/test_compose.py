@@ -16,6 +16,8 @@ import psycopg
 import pytest
 import yaml
 
+from changecontrol.local import testing
+
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("development", "staging", "production")
 WORKERS = {f"worker-{name}" for name in ENVIRONMENTS}
@@ -184,14 +186,12 @@ def test_it_makes_every_secret_once(tmp_path: Path) -> None:
     assert made == {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
 
 
-def test_it_prepares_our_database_and_a_target(tmp_path: Path) -> None:
+def test_it_prepares_our_database_and_a_target(tmp_path: Path, servers: testing.Servers) -> None:
     """The init scripts of the images, run by psql against a real server as the images' entry point would."""
-    from changecontrol.local import testing
-
     secrets = tmp_path / "secrets"
     make_secrets(secrets)
-    with testing.servers() as servers:
-        cluster = servers.new_cluster("images")
+    cluster = servers.new_cluster("images")
+    try:
         files = {
             "DATABASE_OWNER_PASSWORD_FILE": secrets / "database_owner_password",
             "DATABASE_APP_PASSWORD_FILE": secrets / "database_app_password",
@@ -222,3 +222,5 @@ def test_it_prepares_our_database_and_a_target(tmp_path: Path) -> None:
             assert row == (True, False)
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(cluster.dsn("changecontrol", "migrator", password["MIGRATOR_PASSWORD_FILE"]))
+    finally:
+        cluster.remove()
