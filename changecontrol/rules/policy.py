@@ -32,7 +32,7 @@ DEEDS: dict[str, str] = {
     "index": "builds or rebuilds an index",
     "new-table": "creates a table, type, view or schema",
     "new-column": "adds a column without a value for existing rows",
-    "sequence": "creates or changes a sequence",
+    "sequence": "creates a sequence",
     "other": "does something else",
 }
 #: Reviews a rule may ask for. The technical review is always needed and never has to be named.
