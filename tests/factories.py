@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from changecontrol.services import people
 
 PASSWORD = "demonstration-only"
@@ -9,4 +11,4 @@ PASSWORD = "demonstration-only"
 
 def set_up_cast() -> None:
     """Create duties and the cast, each with one duty, as the demonstration does."""
-    people.set_up_cast(password=PASSWORD, now=None)
+    people.set_up_cast(password=PASSWORD, now=datetime.now(UTC))
