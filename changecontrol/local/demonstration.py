@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import http.client
 import os
 import re
@@ -121,13 +122,13 @@ class Demonstration:
         self.supervisor.start_servers(servers)
         database = self._prepare_ours()
         urls = {name: self._prepare_target(name) for name in ENVIRONMENTS}
-        self._say("Bringing our own database up to date ...")
         self._migrate(database)
         env = self._environment(database)
         self._start_programs(env, urls)
-        if not self.here.done("story"):
+        beside = "control" if self.control else ""
+        if not self.here.done("story", beside=beside):
             self._tell_story(env)
-            self.here.mark("story")
+            self.here.mark("story", beside=beside)
         self._announce(urls, seconds=time.monotonic() - began)
 
     def _prepare_ours(self) -> Prepared:
@@ -138,7 +139,7 @@ class Demonstration:
         return prepare_database(
             self.control.dsn(),
             database="changecontrol",
-            prefix=f"changecontrol_{self.port}",
+            prefix="changecontrol",
             owner_password=self.here.secret("owner"),
             app_password=self.here.secret("app"),
         )
@@ -157,9 +158,18 @@ class Demonstration:
         )
 
     def _migrate(self, database: Prepared) -> None:
+        """Run our migrations as the owner; a second start of the same code skips them, which makes it warm."""
+        files = sorted((self.here.project / "changecontrol" / "migrations").glob("*.*"))
+        digest = hashlib.sha256(b"\0".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
+        done = f"migrate-{digest[:16]}"
+        if self.control is not None and self.here.done(done, beside="control"):
+            return
+        self._say("Bringing our own database up to date ...")
         log = self.here.log("migrate")
         env = {**self._environment(database), "DATABASE_OWNER_URL": database.owner_url}
         self._manage("migrate", "--no-input", env=env, log=log, step="bring our own database up to date")
+        if self.control is not None:
+            self.here.mark(done, beside="control")
 
     def _start_programs(self, env: dict[str, str], urls: dict[str, str]) -> None:
         sandbox = prepare_target(
@@ -169,10 +179,12 @@ class Demonstration:
         workers = {name: {f"CHANGECONTROL_TARGET_{name.upper()}": url, **scratch} for name, url in urls.items()}
         programs = self.here.programs(env, workers)
         self._say(f"Starting {', '.join(program.name for program in programs)} ...")
-        self.supervisor.start_programs(programs)
+        # Beat last: until the others are ready it would only compete with them for the processors.
+        self.supervisor.start_programs([program for program in programs if program.name != "beat"])
         self.supervisor.wait_for("web", lambda _: self._healthy(), seconds=READY_SECONDS)
         for name in ENVIRONMENTS:
             self.supervisor.wait_for(f"worker-{name}", _worker_is_ready, seconds=READY_SECONDS)
+        self.supervisor.start_programs([program for program in programs if program.name == "beat"])
 
     def _healthy(self) -> bool:
         # Not urllib: it would ask a configured proxy for our own address.

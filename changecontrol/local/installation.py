@@ -67,12 +67,13 @@ class Installation:
         """A random word kept under this name, mode 0600."""
         return keep_secret(self.folder / "secrets" / name, secrets.token_hex(32))
 
-    def done(self, what: str) -> bool:
-        return (self.folder / f"done-{what}").exists()
+    def done(self, what: str, *, beside: str = "") -> bool:
+        """Whether an earlier start marked this as done. `beside` names the server whose data the work lives in."""
+        return (self.folder / beside / f"done-{what}").exists()
 
-    def mark(self, what: str, *, done: bool = True) -> None:
-        """Remember (or forget) that something was done, for the next start."""
-        marker = self.folder / f"done-{what}"
+    def mark(self, what: str, *, beside: str = "", done: bool = True) -> None:
+        """Remember (or forget) that something was done; the mark goes when the server it lives in is deleted."""
+        marker = self.folder / beside / f"done-{what}"
         marker.touch() if done else marker.unlink(missing_ok=True)
 
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
@@ -95,9 +96,10 @@ class Installation:
         """Web, beat and a worker per environment; only a worker gets what `worker_env` holds for its environment."""
         python = sys.executable
         celery = (python, "-m", "celery", "-A", "changecontrol.celery:app")
-        gunicorn = ("--bind", f"127.0.0.1:{self.port}", "--workers", "2", "--threads", "4", "--graceful-timeout", "5")
+        gunicorn = (python, "-m", "gunicorn", "changecontrol.wsgi", "--bind", f"127.0.0.1:{self.port}", "--preload")
+        options = ("--workers", "2", "--threads", "4", "--graceful-timeout", "5", "--access-logfile", "-")
         found = [
-            self._program("web", (python, "-m", "gunicorn", "changecontrol.wsgi", *gunicorn), env),
+            self._program("web", (*gunicorn, *options), env),
             self._program("beat", (*celery, "beat", "--schedule", str(self.folder / "beat-schedule")), env),
         ]
         for queue in ENVIRONMENTS:

@@ -88,6 +88,19 @@ def data_folder(folder: Path, account: Account | None) -> Path:
     return SHARED / "data" / name
 
 
+def settle(folder: Path, data: Path) -> None:
+    """Before a start: where the data lives in SHARED, `folder/data` links to it.
+
+    Without that link the data belongs to a folder that was deleted by hand (its password with it): it goes too.
+    """
+    link = folder / "data"
+    if link != data and not link.is_symlink():
+        shutil.rmtree(data, ignore_errors=True)
+    if link != data and (not link.is_symlink() or link.readlink() != data):
+        link.unlink(missing_ok=True)
+        link.symlink_to(data)
+
+
 def make_data_folder(data: Path, account: Account | None) -> None:
     """Create the data folder, open to the server alone; its parents in SHARED open to all, whatever our umask."""
     make_folder(data.parent)

@@ -104,9 +104,12 @@ class Cluster:
             return self
         places.make_folder(self.folder)
         data_folder.wait_for_predecessor(self.data, name=self.name)
+        places.settle(self.folder, self.data)
         if not self.data.exists():
             self._initialize()
         data_folder.examine(self.data, name=self.name, major=self.major)
+        if not (self.folder / "password").exists():
+            raise data_folder.DataFolderBroken(name=self.name, folder=self.folder, reason="its password is missing")
         remembered = self.folder / "port"
         for _ in range(5):
             if not self._fixed_port:
@@ -160,10 +163,6 @@ class Cluster:
             env=_environment(),
             log=self.log,
         )
-        link = self.folder / "data"
-        if link != self.data:
-            link.unlink(missing_ok=True)
-            link.symlink_to(self.data)
 
     def _launch(self) -> bool:
         """Start the server and wait for it; False when the port was taken. Raises on everything else."""

@@ -101,6 +101,14 @@ class Servers:
         self.remove()
 
 
+def chromium() -> str | None:
+    """The Chromium of this machine, or None: browser tests then skip, or fail where CI=true."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if found := shutil.which(name):
+            return found
+    return None
+
+
 def servers(folder: Path | None = None) -> Servers:
     """Servers for this process, below `folder` or a fresh temporary one; removed at exit at the latest."""
     if folder is None:

@@ -70,6 +70,7 @@ class Broker:
         if self.running:
             return self
         places.make_folder(self.folder)
+        places.settle(self.folder, self.data)
         places.make_data_folder(self.data, self._account)
         # A broker whose program was killed may still be writing its file.
         processes.wait_until(lambda: not processes.processes_in(self.data.resolve()), seconds=15)
