@@ -1,0 +1,157 @@
+"""Looking around while a statement is in flight: the abort, the deadline, the people who block us.
+
+Everything here runs in the caller's own thread, on the ticks of wire.send.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import psycopg
+
+from changecontrol.rules.refusal import Refused
+from changecontrol.targets import observe
+from changecontrol.targets.connection import Session
+from changecontrol.targets.observe import Blocker
+from changecontrol.targets.outcome import Event
+
+_REPEAT_S = 5.0  # how often the same blocker is told again
+
+
+class Watch:
+    """Polls `stop`, keeps the deadline, cancels the statement in flight, tells who blocks.
+
+    `reason` is set once an abort was asked for, `late` once the deadline canceled a statement. A callback of the
+    caller that raises does not cut the running step: `broken` remembers it and the run stops before its next step.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        on_event: Callable[[Event], None],
+        stop: Callable[[], str | None],
+        ends_at: float,
+    ) -> None:
+        self.session, self.ends_at = session, ends_at
+        self._on_event, self._stop = on_event, stop
+        self.reason, self.late, self.broken = "", False, ""
+        self.blockers: tuple[Blocker, ...] = ()
+        self.step: int | None = None
+        self.statement: int | None = None
+        self._notices: list[Event] = []
+        self._told: dict[tuple[int, str], float] = {}
+        self._observer: Session | None = None
+        with suppress(Refused, psycopg.Error):  # without a second session we only cannot say who blocks
+            self._observer = session.twin("watch")
+        session.add_notice_handler(self._notice)
+
+    def close(self) -> None:
+        """Close the second session."""
+        if self._observer is not None:
+            self._observer.close()
+            self._observer = None
+        with suppress(ValueError):
+            self.session.remove_notice_handler(self._notice)
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until the deadline; negative afterwards."""
+        return self.ends_at - time.monotonic()
+
+    @property
+    def canceled(self) -> bool:
+        """Whether a canceled statement was canceled by us."""
+        return bool(self.reason) or self.late
+
+    def emit(self, kind: str, text: str, /, **data: object) -> None:
+        """Tell the caller about the current step and statement."""
+        self._send(Event(kind, self.step, self.statement, text, data))
+
+    def asked_to_stop(self) -> bool:
+        """Poll `stop` unless it has answered already."""
+        if not self.reason:
+            try:
+                self.reason = self._stop() or ""
+            except Exception as error:
+                self.broken = self.broken or type(error).__name__
+        return bool(self.reason)
+
+    def flush(self) -> None:
+        """Hand on the notices that the server sent meanwhile."""
+        waiting, self._notices = self._notices, []
+        for event in waiting:
+            self._send(event)
+
+    def tick(self) -> None:
+        """One look around while a statement is in flight."""
+        self.flush()
+        if self.canceled:
+            self._cancel()  # again: a first one may have met the moment between two statements
+            return
+        self.look()
+        if self.asked_to_stop():
+            self._cancel()
+        elif self.remaining_s <= 0:
+            self.late = True
+            self._cancel()
+
+    def pause(self, seconds: float) -> None:
+        """Wait between two tries, open for an abort and never beyond the deadline."""
+        ends = time.monotonic() + min(seconds, max(self.remaining_s, 0))
+        while time.monotonic() < ends and not self.asked_to_stop():
+            time.sleep(min(0.05, max(ends - time.monotonic(), 0.001)))
+
+    def look(self) -> None:
+        """Ask who blocks our session and tell it."""
+        if self._observer is None:
+            return
+        try:
+            found = observe.blockers(self._observer, self.session.info.backend_pid)
+        except psycopg.Error:
+            self._lose_observer()
+            return
+        if found:
+            self.blockers = found
+            self.tell(found)
+
+    def holders(self, tables: list[str], *, older_s: float = 0.02) -> tuple[Blocker, ...]:
+        """Who holds locks on the tables in transactions older than `older_s`; () when nobody can be asked."""
+        if self._observer is None:
+            return ()
+        try:
+            return observe.holders(self._observer, tables, not_pid=self.session.info.backend_pid, older_s=older_s)
+        except psycopg.Error:
+            self._lose_observer()
+            return ()
+
+    def tell(self, found: tuple[Blocker, ...]) -> None:
+        """Emit `waiting` for every blocker that is new, or still there after a while."""
+        now = time.monotonic()
+        for blocker in found:
+            key = (blocker.pid, blocker.mode)
+            if now - self._told.get(key, -_REPEAT_S) >= _REPEAT_S:
+                self._told[key] = now
+                self.emit("waiting", f"Waiting for {blocker}.", **blocker.to_json())
+
+    def _cancel(self) -> None:
+        with suppress(psycopg.Error):
+            self.session.cancel_safe(timeout=5)
+
+    def _lose_observer(self) -> None:
+        if self._observer is not None:
+            self._observer.close()
+            self._observer = None
+
+    def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        severity = diagnostic.severity_nonlocalized or "NOTICE"
+        text = diagnostic.message_primary or ""
+        self._notices.append(Event("notice", self.step, self.statement, text, {"severity": severity}))
+
+    def _send(self, event: Event) -> None:
+        try:
+            self._on_event(event)
+        except Exception as error:
+            self.broken = self.broken or type(error).__name__
