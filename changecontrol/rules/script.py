@@ -42,6 +42,7 @@ __all__ = [
     "Statement",
     "Step",
     "StepKind",
+    "decoded",
     "from_json",
     "needed",
     "parse",
@@ -85,6 +86,12 @@ def read_header(data: bytes, *, file: str, direction: Direction = Direction.FORW
     text = Text(file, data)
     comments = itertools.takewhile(lambda token: not token.significant, tokens(text.data, text.start))
     return header.read(text, [token for token in comments if token.kind is not TokenKind.SPACE], direction)[0]
+
+
+def decoded(data: bytes, *, file: str) -> str:
+    """Give the text of any file of the repository, without its byte order mark. Raises what Text raises."""
+    text = Text(file, data)
+    return data[text.start :].decode("utf-8")
 
 
 def _verify(found: Sequence[steps.Planned]) -> tuple[Step, ...]:

@@ -1,0 +1,34 @@
+"""The only reader of the migrations repository. It never changes or deletes a file; `create` only adds new ones."""
+
+from changecontrol.repository.files import (
+    Changing,
+    FileMissing,
+    LinkOutside,
+    NotReadable,
+    RepositoryMissing,
+)
+from changecontrol.repository.folder import (
+    Frozen,
+    MigrationFiles,
+    MigrationMissing,
+    NoFreeNumber,
+    NumberTwice,
+    Repository,
+)
+from changecontrol.repository.scaffold import BadField, CannotCreate
+
+__all__ = [
+    "BadField",
+    "CannotCreate",
+    "Changing",
+    "FileMissing",
+    "Frozen",
+    "LinkOutside",
+    "MigrationFiles",
+    "MigrationMissing",
+    "NoFreeNumber",
+    "NotReadable",
+    "NumberTwice",
+    "Repository",
+    "RepositoryMissing",
+]

@@ -1,0 +1,253 @@
+"""The migrations repository as a whole: what is there, one migration read exactly, and the next one created."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from changecontrol.repository import files, git, scaffold
+from changecontrol.rules import manifest, naming, pair, script
+from changecontrol.rules.finding import Finding
+from changecontrol.rules.naming import Entry, MigrationName
+from changecontrol.rules.policy import Policy
+from changecontrol.rules.policy import parse as parse_policy
+from changecontrol.rules.refusal import Refused
+from changecontrol.rules.script import Direction, Script
+
+POLICY_FILE = "changecontrol.toml"
+
+
+class MigrationMissing(Refused):
+    """There is no migration {number} in the migrations repository. Create {number}_description.sql first."""
+
+
+class NumberTwice(Refused):
+    """Migration {number} exists more than once: {files}. Give all but one of them the next free number."""
+
+
+class NoFreeNumber(Refused):
+    """Migration 999 exists, and numbers have three digits. Begin a new repository with a baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationFiles:
+    """One migration as its names show it; paths are relative. Nothing was opened."""
+
+    number: int
+    stem: str
+    forward: str
+    rollback: str
+    verify: str
+    has_rollback: bool
+    has_verify: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """One migration read exactly: bytes, plans, digest and findings. `sources` are the included files by path."""
+
+    number: int
+    stem: str
+    forward: bytes
+    rollback: bytes | None
+    verify: bytes | None
+    sources: dict[str, bytes]
+    forward_script: Script
+    rollback_script: Script | None
+    verify_script: Script | None
+    script_digest: str
+    findings: tuple[Finding, ...]
+    git_commit: str | None
+    git_author: str | None
+
+    @property
+    def plans(self) -> dict[str, dict[str, object]]:
+        """The plans of the files that exist, as JSON values: what the script digest covers beside the bytes."""
+        return plans(self.forward_script, self.rollback_script, self.verify_script)
+
+
+class Repository:
+    """A folder or git work tree of migrations. Every method reads the disk anew. Raises RepositoryMissing."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = files.root_of(Path(root))
+
+    def entries(self) -> list[Entry]:
+        """List every file and folder, stray ones too, without opening any."""
+        return list(files.listing(self.root))
+
+    def migrations(self) -> list[MigrationFiles]:
+        """List the migrations in order of their numbers, from the names alone."""
+        return _migrations(self.entries())
+
+    def findings(self) -> list[Finding]:
+        """Give what names and places show to be wrong. What is inside a migration's files is found by `read`."""
+        return self._examine(self.entries())
+
+    def _examine(self, entries: list[Entry]) -> list[Finding]:
+        no_way_back = {
+            migration.number
+            for migration in _migrations(entries)
+            if not migration.has_rollback and self._declares_no_way_back(migration)
+        }
+        return naming.examine(entries, no_way_back=no_way_back)
+
+    def _declares_no_way_back(self, migration: MigrationFiles) -> bool:
+        try:
+            data = files.read(self.root, migration.forward)
+            return script.read_header(data, file=migration.forward).rollback_class in pair.NO_WAY_BACK
+        except Refused:
+            return False  # the refusal has its own place, in `read`; the missing rollback stays a finding
+
+    def read(self, number: int) -> Frozen:
+        """Read one migration: its exact bytes, parsed, with digest and findings.
+
+        Raises MigrationMissing, NumberTwice, the refusals of reading a file and those of `script.parse`.
+        """
+        entries = self.entries()
+        migration = _one(entries, number)
+        forward = files.read(self.root, migration.forward)
+        rollback = self._read_if(migration.rollback, there=migration.has_rollback)
+        verify = self._read_if(migration.verify, there=migration.has_verify)
+        own = {migration.forward: forward, migration.rollback: rollback, migration.verify: verify}
+        own_bytes = {path: data for path, data in own.items() if data is not None}
+        sources = self._sources(own_bytes)
+        forward_script = script.parse(forward, file=migration.forward, direction=Direction.FORWARD, sources=sources)
+        rollback_script = _parse_if(rollback, migration.rollback, Direction.ROLLBACK, sources)
+        verify_script = _parse_if(verify, migration.verify, Direction.VERIFY, sources)
+        found = [item for item in self._examine(entries) if item.file in own]
+        numbers = {f"{item.number:03d}" for item in _migrations(entries)}
+        found += pair.examine(forward_script, rollback_script, verify_script, numbers=numbers)
+        origin = git.origin(self.root, own_bytes | sources, main=migration.forward)
+        steps = plans(forward_script, rollback_script, verify_script)
+        return Frozen(
+            number=number,
+            stem=migration.stem,
+            forward=forward,
+            rollback=rollback,
+            verify=verify,
+            sources=sources,
+            forward_script=forward_script,
+            rollback_script=rollback_script,
+            verify_script=verify_script,
+            script_digest=manifest.script_digest(forward, rollback, verify, sources, steps),
+            findings=tuple(found),
+            git_commit=origin.commit if origin else None,
+            git_author=origin.author if origin else None,
+        )
+
+    def _read_if(self, path: str, *, there: bool) -> bytes | None:
+        return files.read(self.root, path) if there else None
+
+    def _sources(self, own: dict[str, bytes]) -> dict[str, bytes]:
+        """Read every file that is included, directly or by another one. A missing one is refused by the parser."""
+        found: dict[str, bytes] = {}
+        waiting = deque(own.items())
+        while waiting:
+            file, data = waiting.popleft()
+            for path in script.needed(data, file=file):
+                if path in found:
+                    continue
+                try:
+                    found[path] = own[path] if path in own else files.read(self.root, path)
+                except files.FileMissing:
+                    continue
+                waiting.append((path, found[path]))
+        return found
+
+    def checks(self) -> dict[str, bytes]:
+        """Read the standing checks: name ("audit_chain") to bytes, in order of their names."""
+        return {
+            Path(entry.path).stem: files.read(self.root, entry.path)
+            for entry in self.entries()
+            if entry.path.startswith("checks/") and entry.path.endswith(".sql") and not entry.is_folder
+        }
+
+    def policy_text(self) -> str:
+        """Read changecontrol.toml; empty when there is none. Raises the refusals of Text for a file that is no text."""
+        try:
+            return script.decoded(files.read(self.root, POLICY_FILE), file=POLICY_FILE)
+        except files.FileMissing:
+            return ""
+
+    def policy(self) -> Policy:
+        """Read protected tables and routing from changecontrol.toml. Raises what `policy.parse` raises."""
+        return parse_policy(self.policy_text())
+
+    def create(self, description: str, ticket: str, author: str, *, date: str) -> list[Path]:
+        """Create the next migration with rollback and verify script; `date` is YYYY-MM-DD. Never overwrites.
+
+        Gives the paths, forward first. Raises BadDescription, BadField, NoFreeNumber or CannotCreate.
+        """
+        naming.check_description(description)
+        while True:
+            name = MigrationName(_next_number(self.entries()), description)
+            if name.number > 999:
+                raise NoFreeNumber()
+            dependencies = f"{name.number - 1:03d}" if name.number > 1 else "none"
+            texts = scaffold.contents(name, ticket=ticket, author=author, date=date, dependencies=dependencies)
+            try:
+                # The rollback's name holds nothing but the number: whoever creates it first has taken the number.
+                return [self._write(path, text) for path, text in texts.items()][::-1]
+            except FileExistsError:
+                continue
+
+    def _write(self, path: str, text: str) -> Path:
+        target = self.root / path
+        try:
+            if not target.parent.resolve().is_relative_to(self.root):
+                raise files.LinkOutside(file=target.parent.name)
+            target.parent.mkdir(exist_ok=True)
+            with target.open("x", encoding="utf-8", newline="\n") as opened:
+                opened.write(text)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise scaffold.CannotCreate(file=path, reason=error.strerror or str(error)) from None
+        return target
+
+
+def plans(forward: Script, rollback: Script | None, verify: Script | None) -> dict[str, dict[str, object]]:
+    """Give the plans that exist as JSON values, by direction."""
+    return {str(item.direction): script.to_json(item) for item in (forward, rollback, verify) if item is not None}
+
+
+def _parse_if(data: bytes | None, file: str, direction: Direction, sources: dict[str, bytes]) -> Script | None:
+    return None if data is None else script.parse(data, file=file, direction=direction, sources=sources)
+
+
+def _migrations(entries: Iterable[Entry]) -> list[MigrationFiles]:
+    paths = {entry.path for entry in entries if not entry.is_folder}
+    # A folder that leads outside lists nothing; pretending its files were merely missing would hide that.
+    outside = {entry.path for entry in entries if entry.outside}
+    found = sorted(name for path in paths if (name := naming.parse(path)))
+    return [
+        MigrationFiles(
+            number=name.number,
+            stem=name.stem,
+            forward=name.forward,
+            rollback=name.rollback,
+            verify=name.verify,
+            has_rollback=name.rollback in paths or "rollback" in outside,
+            has_verify=name.verify in paths or "verify" in outside,
+        )
+        for name in found
+    ]
+
+
+def _one(entries: list[Entry], number: int) -> MigrationFiles:
+    found = [migration for migration in _migrations(entries) if migration.number == number]
+    if not found:
+        raise MigrationMissing(number=f"{number:03d}")
+    if len(found) > 1:
+        raise NumberTwice(number=f"{number:03d}", files=", ".join(item.forward for item in found))
+    return found[0]
+
+
+def _next_number(entries: list[Entry]) -> int:
+    taken = [name.number for entry in entries if (name := naming.parse(entry.path))]
+    for folder in ("rollback", "verify"):
+        taken += [number for entry in entries if (number := naming.parse_companion(entry.path, folder)) is not None]
+    return max(taken, default=0) + 1
