@@ -16,9 +16,11 @@ from changecontrol.rules.policy import Policy
 
 #: Functions in a SELECT that are known to change nothing. Any other call may do anything.
 _HARMLESS = frozenset(
-    ("array_agg", "avg", "bool_and", "bool_or", "clock_timestamp", "concat", "count", "current_setting", "format")
-    + ("length", "lower", "max", "min", "now", "round", "string_agg", "sum", "to_char", "to_regclass", "to_regproc")
-    + ("to_regprocedure", "upper", "version")
+    re.findall(
+        r"\w+",
+        "array_agg avg bool_and bool_or clock_timestamp concat count current_setting format length lower max min now "
+        "num_nonnulls num_nulls round string_agg sum to_char to_regclass to_regproc to_regprocedure upper version",
+    )
 )
 
 _BY_KIND: dict[str, tuple[str, ...]] = {
@@ -77,6 +79,7 @@ _SETTINGS = {
     "session_replication_role": "trigger",
 }
 
+_WRITES = ("DeleteStmt", "InsertStmt", "MergeStmt", "UpdateStmt")
 _MERGES = {"CMD_DELETE": "deletes", "CMD_INSERT": "inserts", "CMD_UPDATE": "rewrites"}
 
 
@@ -231,10 +234,16 @@ def _returns_trigger(node: Any) -> bool:
 
 
 def _select(node: Any) -> Iterator[str]:
-    calls = {parser.names(call.funcname)[-1] for call in parser.find(node, "FuncCall")}
     if node.HasField("into_clause"):
         yield "new-table"
-    yield "reads" if calls <= _HARMLESS and not node.locking_clause else "other"
+    yield "reads" if reads_only(node) else "other"
+
+
+def reads_only(node: Any) -> bool:
+    """Whether a SELECT writes nothing: no INTO, no row locks, no writing WITH, no function that we do not know."""
+    calls = {parser.names(call.funcname)[-1] for call in parser.find(node, "FuncCall")}
+    writes = any(parser.kind_of(each) in ("IntoClause", "LockingClause", *_WRITES) for each in parser.walk(node))
+    return calls <= _HARMLESS and not writes
 
 
 def _alter(command: Any) -> Iterator[str]:
