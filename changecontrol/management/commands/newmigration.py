@@ -9,8 +9,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from changecontrol.repository import Repository
 from changecontrol.rules.refusal import Refused
+from changecontrol.services import scaffolding
 
 
 class Command(BaseCommand):
@@ -26,12 +26,14 @@ class Command(BaseCommand):
         parser.add_argument("--author", default="", help="your name; default: the name you are signed in with here")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Call Repository.create and name the files."""
-        author = options["author"] or _login()
-        today = timezone.localdate().isoformat()
+        """Create the files and name them."""
         try:
-            created = Repository(settings.REPOSITORY).create(
-                options["description"], options["ticket"], author, date=today
+            created = scaffolding.new_migration(
+                repository=settings.REPOSITORY,
+                description=options["description"],
+                ticket=options["ticket"],
+                author=options["author"] or _login(),
+                on=timezone.localdate(),
             )
         except Refused as refused:
             raise CommandError(refused.sentence) from None
