@@ -181,10 +181,8 @@ def test_it_records_a_wrong_old_password() -> None:
     assert (one.person, one.username, one.what, one.at) == (named("ada"), "ada", "change of password", NOW)
 
 
-@pytest.mark.parametrize("new", ["short", PASSWORD, "ada.lindqvist", "x" * 129, "passwordpassword"])
+@pytest.mark.parametrize("new", ["short", PASSWORD, "ada.lindqvist", "x" * 129])
 def test_it_refuses_a_weak_or_unchanged_password(new: str) -> None:
-    if new == "passwordpassword":
-        pytest.skip("not in Django's list of common passwords")
     with pytest.raises(people.PasswordUnusable):
         people.change_password(person=named("ada"), old=PASSWORD, new=new, now=NOW)
     assert named("ada").check_password(PASSWORD)
