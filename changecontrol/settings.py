@@ -46,6 +46,7 @@ DEBUG = env_bool("DEBUG")
 # A build step or a test without a database still has to import the settings; the system check E001 refuses it elsewhere.
 SECRET_KEY = env("SECRET_KEY", "no-secret-key-given")
 ALLOWED_HOSTS = [host for host in env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",") if host]
+CSRF_FAILURE_VIEW = "changecontrol.web.refusals.forged"
 CSRF_TRUSTED_ORIGINS = [origin for origin in env("CSRF_TRUSTED_ORIGINS").split(",") if origin]
 
 ROOT_URLCONF = "changecontrol.web.urls"
@@ -149,8 +150,10 @@ EVIDENCE_MAX_BYTES = 20 * 1024 * 1024
 #: seconds without a heartbeat after which a running execution is called lost
 LEASE_SECONDS = int(env("CHANGECONTROL_LEASE_SECONDS", "30"))
 SWEEP_SECONDS = float(env("CHANGECONTROL_SWEEP_SECONDS", "5"))
-#: seconds a step may wait for its locks before the attempt ends
-LOCK_DEADLINE_SECONDS = float(env("CHANGECONTROL_LOCK_DEADLINE_SECONDS", "120"))
+#: seconds after which a run that has not ended stops trying and leaves what is done
+RUN_DEADLINE_SECONDS = float(env("CHANGECONTROL_RUN_DEADLINE_SECONDS", "3600"))
+#: folder of this worker in which backups are kept by digest
+BACKUPS = Path(env("CHANGECONTROL_BACKUPS", str(BASE_DIR / "var" / "backups")))
 #: days after which a staging acceptance no longer counts (design 3, gates)
 ACCEPTANCE_DAYS = int(env("CHANGECONTROL_ACCEPTANCE_DAYS", "7"))
 #: server on which sandboxes are made: one reference per environment's worker, env:NAME | file:... | service:...

@@ -126,6 +126,7 @@ class Revision(models.Model):
     sources = models.JSONField(default=dict, db_comment="Files inlined by \\i: name to base64 bytes.")
     plan = models.JSONField(db_comment="Parsed steps of forward, rollback and verify.")
     findings = models.JSONField(default=list, db_comment="Findings when it was frozen.")
+    checks = models.JSONField(default=dict, db_comment="Standing checks as they were: file name to text.")
     routing = models.JSONField(default=dict, db_comment="Which reviews it needs, and which rule fired on which statement.")
     script_digest = models.CharField(max_length=64, db_comment="SHA-256 over bytes, sources and parsed steps.")
     rollback_class = models.CharField(max_length=20, db_comment="Declared way back: lossless, lossy, conditional, forward-fix only, restore only.")

@@ -1,0 +1,336 @@
+"""Asking for runs: development, staging, production, rollback; aborting; the second person."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, connection
+from django.db.models import Max
+
+from changecontrol import dispatch
+from changecontrol.models import ChangeRequest, Environment, Execution, Incident, Person, Signature, Target
+from changecontrol.rules import gates
+from changecontrol.rules.lifecycle import Duty, Effect, Purpose, State, Status
+from changecontrol.rules.refusal import Refused
+from changecontrol.rules.signing import Meaning
+from changecontrol.services import ceremony, facts, moving, numbering
+from changecontrol.services.recording import acting
+
+FORWARD, ROLLBACK = "forward", "rollback"
+
+
+class AlreadyRunning(Refused):
+    """{code} already has a run on {target} that has not ended. Wait for its end, or abort it."""
+
+
+class RetryNeedsReason(Refused):
+    """{code} already had a run on {target}. Say why it is run again."""
+
+
+class WrongTarget(Refused):
+    """{target} is not a development database. Only development is run freely."""
+
+
+class OnlyDuty(Refused):
+    """Only {duties} can {what}. Ask an administrator if this duty is yours."""
+
+
+class NothingToRollBack(Refused):
+    """Nothing of {code} is applied on {where}, so there is nothing to roll back."""
+
+
+class NothingToRun(Refused):
+    """{code} is already complete and verified on every production target."""
+
+
+class NotApplicableNow(Refused):
+    """{code} is {status}; {what} is possible only while it is {when}."""
+
+
+class AbortNeedsReason(Refused):
+    """Say why {code} is to be aborted. The run goes on."""
+
+
+class AlreadyEnded(Refused):
+    """{code} has already ended ({state}). There is nothing to abort."""
+
+
+class SamePerson(Refused):
+    """You started {code} yourself. The second person has to be somebody else."""
+
+
+class NoSecondPersonNeeded(Refused):
+    """{code} does not wait for a second person."""
+
+
+class RestoreComesLater(Refused):
+    """Restoring from a proven backup is not built yet. Until then restore by hand as the drill was attested, and record it in the incident."""
+
+
+def start_development(*, change_id: int, actor: Person, target_id: int, direction: str, now: datetime) -> Execution:
+    """Run the current revision on a development target; its authors run there freely."""
+    target = Target.objects.in_use().get(pk=target_id)
+    if target.environment.kind != Environment.Kind.DEVELOPMENT:
+        raise WrongTarget(target=target.name)
+    if Duty.AUTHOR not in moving.fresh_duties(actor):
+        raise OnlyDuty(duties="an author", what="run a change on development")
+    with acting(actor, duty=Duty.AUTHOR):
+        change = moving.lock(change_id)
+        if direction == FORWARD:
+            unmet = facts.gather(change=change, now=now, environment_kind="development").dependencies_missing
+            if unmet:
+                raise gates.GatesUnmet([gates.Unmet(f"Migration {one} has to be applied on {target.name} first.") for one in unmet])
+        return _queue(change, [target], Purpose.DEVELOP, direction, now=now, person=actor)[0]
+
+
+def start_staging(*, change_id: int, actor: Person, version: int, now: datetime) -> list[Execution]:
+    """Start the staging run on every staging target: author, QA or tech lead, unsigned."""
+    held = moving.fresh_duties(actor)
+    with acting(actor):
+        change = moving.lock(change_id)
+        moving.seen(change, version=version)
+        if not (held & {Duty.QA, Duty.TECH_LEAD} or (Duty.AUTHOR in held and actor.pk in ceremony.author_ids(change))):
+            raise OnlyDuty(duties=f"an author of {change.code}, QA or a tech lead", what="start staging")
+        return _stage(change, now=now, person=actor)
+
+
+def stage_on_approval(change: ChangeRequest, *, now: datetime) -> None:
+    """Start staging by itself where the environment says so and nothing is in the way."""
+    if Environment.objects.filter(kind=Environment.Kind.STAGING, stage_on_approval=True).exists():
+        if not gates.unmet("run_staging", facts.gather(change=change, now=now)):
+            _stage(change, now=now, person=None)
+
+
+def _stage(change: ChangeRequest, *, now: datetime, person: Person | None) -> list[Execution]:
+    gates.ensure("run_staging", facts.gather(change=change, now=now))
+    targets = [target for target in Target.objects.of(Environment.Kind.STAGING) if not proven(change, target)]
+    return _queue(change, targets, Purpose.STAGE, FORWARD, now=now, person=person)
+
+
+def proven(change: ChangeRequest, target: Target) -> bool:
+    """Whether the last staging run here succeeded for this content since the change was (re-)approved."""
+    last = (
+        change.executions.filter(target=target, purpose=Purpose.STAGE, content_digest=change.content_digest)
+        .order_by("-pk")
+        .first()
+    )
+    return last is not None and last.state == State.SUCCEEDED and last.queued_at >= change.status_at
+
+
+def undo_staging(*, change_id: int, actor: Person, version: int, reason: str, now: datetime) -> list[Execution]:
+    """Roll staging back to what it was before this change: needed before the change leaves backwards."""
+    held = moving.fresh_duties(actor)
+    with acting(actor, reason=reason):
+        change = moving.lock(change_id)
+        moving.seen(change, version=version)
+        if not (held & {Duty.QA, Duty.TECH_LEAD} or (Duty.AUTHOR in held and actor.pk in ceremony.author_ids(change))):
+            raise OnlyDuty(duties=f"an author of {change.code}, QA or a tech lead", what="roll staging back")
+        if not reason.strip():
+            raise moving.ReasonMissing(what="roll staging back for", code=change.code)
+        if change.status not in (Status.APPROVED, Status.STAGED, Status.ACCEPTED, Status.AUTHORIZED):
+            raise NotApplicableNow(
+                code=change.code,
+                status=change.status.replace("_", " "),
+                what="rolling staging back",
+                when="approved, staged, accepted or authorized",
+            )
+        targets = [one for one in Target.objects.of(Environment.Kind.STAGING) if effect_on(change, one) != Effect.NONE]
+        if not targets:
+            raise NothingToRollBack(code=change.code, where="staging")
+        gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="staging"))
+        return _queue(change, targets, Purpose.UNDO_STAGING, ROLLBACK, now=now, person=actor, reason=reason)
+
+
+def start_production(
+    *,
+    change_id: int,
+    signer: Person,
+    password: str,
+    version: int,
+    content_digest: str,
+    now: datetime,
+    reason: str = "",
+) -> list[Execution]:
+    """Sign the execution and start the production run, or resume a partly applied one (with a reason)."""
+    fresh = ceremony.identify(signer, password, what=f"execution of change {change_id}", now=now)
+    with acting(fresh, duty=Duty.TECH_LEAD, reason=reason):
+        change = moving.lock(change_id)
+        moving.seen(change, version=version, content_digest=content_digest)
+        gates.ensure("run_production", facts.gather(change=change, now=now, environment_kind="production"))
+        targets = [one for one in Target.objects.of(Environment.Kind.PRODUCTION) if not _deployed(change, one)]
+        if not targets:
+            raise NothingToRun(code=change.code)
+        _ensure_reason(change, targets, FORWARD, reason)
+        made = _queue(change, targets, Purpose.DEPLOY, FORWARD, now=now, person=fresh, reason=reason, ring=False)
+        _sign_runs(change, made, signer=fresh, reason=reason, now=now)
+        return made
+
+
+def _deployed(change: ChangeRequest, target: Target) -> bool:
+    last = change.executions.filter(target=target).exclude(state__in=[State.QUEUED, State.CANCELLED]).order_by("-pk").first()
+    return last is not None and last.direction == FORWARD and last.state == State.SUCCEEDED
+
+
+def start_rollback(
+    *, change_id: int, signer: Person, password: str, version: int, content_digest: str, reason: str, now: datetime
+) -> list[Execution]:
+    """Sign a production rollback and open its incident; it starts once a second person has signed."""
+    fresh = ceremony.identify(signer, password, what=f"rollback of change {change_id}", now=now)
+    with acting(fresh, duty=Duty.TECH_LEAD, reason=reason):
+        change = moving.lock(change_id)
+        moving.seen(change, version=version, content_digest=content_digest)
+        if change.status not in (Status.AUTHORIZED, Status.DEPLOYED):
+            raise NotApplicableNow(
+                code=change.code,
+                status=change.status.replace("_", " "),
+                what="a production rollback",
+                when="authorized or deployed",
+            )
+        if not reason.strip():
+            raise moving.ReasonMissing(what="roll back", code=change.code)
+        targets = [one for one in Target.objects.of(Environment.Kind.PRODUCTION) if effect_on(change, one) != Effect.NONE]
+        if not targets:
+            raise NothingToRollBack(code=change.code, where="production")
+        gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="production"))
+        made = _queue(change, targets, Purpose.ROLL_BACK, ROLLBACK, now=now, person=fresh, reason=reason, ring=False)
+        _sign_runs(change, made, signer=fresh, reason=reason, now=now)
+        open_incident(change, execution=made[0], title=f"Production rollback of {change.code}: {reason.strip()}", now=now)
+        return made
+
+
+def restore(*, change_id: int, actor: Person, now: datetime) -> None:
+    """Refuse: the restore is an exit that a later version brings."""
+    raise RestoreComesLater
+
+
+def _sign_runs(change: ChangeRequest, made: Iterable[Execution], *, signer: Person, reason: str, now: datetime) -> None:
+    for execution in made:
+        about = {"execution": execution.code, "target": execution.target.name, "direction": execution.direction}
+        ceremony.sign(change, meaning=Meaning.EXECUTION, signer=signer, now=now, reason=reason, execution=execution, about=about)
+        if not waits_for_second(execution):
+            dispatch.ring(queue=execution.target.environment.queue, execution_id=execution.pk)
+
+
+def waits_for_second(execution: Execution) -> bool:
+    """Whether a queued run still waits for its second person."""
+    needed = execution.purpose == Purpose.ROLL_BACK or (
+        execution.purpose == Purpose.DEPLOY and execution.target.environment.second_person_at_start
+    )
+    return needed and not Signature.objects.filter(execution=execution, meaning=Meaning.SECOND_PERSON.value).exists()
+
+
+def second_sign(*, execution_id: int, signer: Person, password: str, content_digest: str, now: datetime) -> Signature:
+    """Sign as second person: not the executor, not an author. The run starts with it."""
+    fresh = ceremony.identify(signer, password, what=f"second person for run {execution_id}", now=now)
+    with acting(fresh, duty=Meaning.SECOND_PERSON.value):
+        execution = Execution.objects.select_related("target__environment").get(pk=execution_id)
+        change = moving.lock(execution.change_id)
+        execution.refresh_from_db(fields=["state", "requested_by"])
+        if execution.state != State.QUEUED or not waits_for_second(execution):
+            raise NoSecondPersonNeeded(code=execution.code)
+        if execution.requested_by_id == fresh.pk:
+            raise SamePerson(code=execution.code)
+        if content_digest != execution.content_digest:
+            raise moving.MovedOn(code=change.code, difference="the run names another content than you saw.")
+        about = {"execution": execution.code, "target": execution.target.name, "direction": execution.direction}
+        signature = ceremony.sign(
+            change, meaning=Meaning.SECOND_PERSON, signer=fresh, now=now, execution=execution, about=about
+        )
+        dispatch.ring(queue=execution.target.environment.queue, execution_id=execution.pk)
+        return signature
+
+
+def abort(*, execution_id: int, actor: Person, reason: str, now: datetime) -> Execution:
+    """Ask for the end of a run: a queued one is cancelled at once, a running one stops at its next safe point."""
+    held = moving.fresh_duties(actor)
+    with acting(actor, reason=reason):
+        execution = Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
+        allowed = {Duty.TECH_LEAD, Duty.QA} if execution.purpose in (Purpose.STAGE, Purpose.UNDO_STAGING) else {Duty.TECH_LEAD}
+        if execution.purpose == Purpose.DEVELOP or execution.requested_by_id == actor.pk:
+            allowed |= {Duty.AUTHOR}
+        if not held & allowed:
+            raise OnlyDuty(duties=" or ".join(sorted(allowed)), what="abort this run")
+        if not reason.strip():
+            raise AbortNeedsReason(code=execution.code)
+        if execution.state == State.QUEUED:
+            execution.state = State.CANCELLED.value
+            execution.ended_at = now
+            execution.sentence = f"Cancelled before it started: {reason.strip()}"
+        elif execution.state != State.RUNNING:
+            raise AlreadyEnded(code=execution.code, state=execution.state)
+        execution.abort_asked_by, execution.abort_asked_at, execution.abort_reason = actor, now, reason.strip()
+        execution.save()
+        return execution
+
+
+def effect_on(change: ChangeRequest, target: Target) -> str:
+    """Return what of this change is on a target now: the effect read from its ledger at the end of the last run."""
+    unended = [State.QUEUED, State.CANCELLED, State.RUNNING]
+    last = change.executions.filter(target=target).exclude(state__in=unended).order_by("-pk").first()
+    return last.effect if last else Effect.NONE.value
+
+
+def open_incident(change: ChangeRequest, *, execution: Execution, title: str, now: datetime) -> Incident:
+    """Open an incident unless one is open for this change already; inside acting()."""
+    existing = Incident.objects.filter(change=change, closed_at=None).first()
+    if existing is not None:
+        return existing
+    _, code = numbering.take("incident")
+    return Incident.objects.create(code=code, change=change, execution=execution, title=title[:200], opened_at=now)
+
+
+def _ensure_reason(change: ChangeRequest, targets: Iterable[Target], direction: str, reason: str) -> None:
+    for target in targets:
+        if not reason.strip() and change.executions.filter(target=target, direction=direction).exclude(state=State.CANCELLED).exists():
+            raise RetryNeedsReason(code=change.code, target=target.name)
+
+
+def _queue(
+    change: ChangeRequest,
+    targets: Iterable[Target],
+    purpose: Purpose,
+    direction: str,
+    *,
+    now: datetime,
+    person: Person | None,
+    reason: str = "",
+    ring: bool = True,
+) -> list[Execution]:
+    """Write queued executions, one per target, and ring for them after commit. Raises AlreadyRunning."""
+    made = []
+    for target in targets:
+        if change.executions.open().filter(target=target).exists():
+            raise AlreadyRunning(code=change.code, target=target.name)
+        attempts = change.executions.filter(target=target, direction=direction).aggregate(last=Max("attempt"))["last"] or 0
+        values: dict[str, Any] = {
+            "code": numbering.take("execution")[1],
+            "uuid": uuid.uuid4(),
+            "change": change,
+            "revision": change.revision,
+            "target": target,
+            "purpose": purpose.value,
+            "direction": direction,
+            "attempt": attempts + 1,
+            "content_digest": change.content_digest,
+            "requested_by": person,
+            "reason": reason.strip(),
+            "queued_at": now,
+        }
+        try:
+            execution = Execution.objects.create(**values)
+        except IntegrityError as error:
+            raise AlreadyRunning(code=change.code, target=target.name) from error
+        made.append(execution)
+        if ring:
+            dispatch.ring(queue=target.environment.queue, execution_id=execution.pk)
+    return made
+
+
+def next_fence() -> int:
+    """Return a fencing token: it only grows, over all executions."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('execution_fence')")
+        return int(cursor.fetchone()[0])

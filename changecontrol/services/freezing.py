@@ -1,0 +1,129 @@
+"""From files on disk to an immutable revision: the exact bytes, the plan, the findings, the routing."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+
+from changecontrol.models import ChangeAuthor, ChangeRequest, Person, Revision
+from changecontrol.repository import Frozen, Repository
+from changecontrol.rules import manifest, routing
+from changecontrol.rules.refusal import Refused
+from changecontrol.rules.script import RollbackClass, Script, from_json, to_json
+
+
+class BytesDiffer(Refused):
+    """The stored bytes of {code} do not give the script digest that was signed. Nothing was run. Tell an administrator."""
+
+
+class NothingNew(Refused):
+    """The files on disk are exactly revision {number} of {code}. There is nothing to take."""
+
+
+def repository() -> Repository:
+    """Return the migrations repository named by the settings."""
+    return Repository(settings.REPOSITORY)
+
+
+def freeze(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetime) -> Revision:
+    """Write the next revision of a change from what was read, inside acting(). Raises NothingNew."""
+    latest = change.revisions.order_by("-number").first()
+    if latest is not None and latest.script_digest == frozen.script_digest:
+        raise NothingNew(number=latest.number, code=change.code)
+    policy = repository().policy()
+    routed = routing.route((frozen.forward_script, frozen.rollback_script), policy)
+    header = frozen.forward_script.header
+    revision = Revision.objects.create(
+        change=change,
+        number=latest.number + 1 if latest else 1,
+        forward=frozen.forward,
+        rollback=frozen.rollback,
+        verify=frozen.verify,
+        sources={name: base64.b64encode(data).decode() for name, data in frozen.sources.items()},
+        plan=_plans(frozen),
+        findings=[_finding(one) for one in frozen.findings],
+        checks={name: data.decode("utf-8", "replace") for name, data in repository().checks().items()},
+        routing={"reviews": sorted(routed.reviews), "reasons": [_plain(asdict(one)) for one in routed.reasons]},
+        script_digest=frozen.script_digest,
+        rollback_class=header.rollback_class.value,
+        git_commit=frozen.git_commit or "",
+        git_author=frozen.git_author or "",
+        frozen_by=actor,
+        frozen_at=now,
+    )
+    name_authors(change, frozen, actor=actor, now=now, because="opened" if latest is None else "revised")
+    return revision
+
+
+def name_authors(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetime, because: str) -> None:
+    """Note as authors: who acts, and the git author and the header's Author where they map to a person (design 3)."""
+    ChangeAuthor.objects.get_or_create(change=change, person=actor, defaults={"because": because, "at": now})
+    header = frozen.forward_script.header
+    for text, why in ((frozen.git_author or "", "git author"), (header.author, "header")):
+        if (person := person_named(text)) is not None:
+            ChangeAuthor.objects.get_or_create(change=change, person=person, defaults={"because": why, "at": now})
+
+
+def person_named(text: str) -> Person | None:
+    """Return the person whom "Printed Name", "user" or "Name <address>" means, if there is exactly one."""
+    name, _, rest = text.partition("<")
+    address = rest.rstrip("> ").casefold()
+    name = name.strip()
+    found = list(Person.objects.filter(email__iexact=address)[:2]) if address else []
+    if len(found) != 1 and name:
+        found = list(Person.objects.filter(printed_name__iexact=name)[:2]) or list(
+            Person.objects.filter(username=name.casefold())[:2]
+        )
+    return found[0] if len(found) == 1 else None
+
+
+def scripts(revision: Revision) -> tuple[Script, Script | None, Script | None]:
+    """Return the frozen plans (forward, rollback, verify) of a revision."""
+    plan = revision.plan
+    return tuple(from_json(plan[name]) if plan.get(name) else None for name in ("forward", "rollback", "verify"))  # type: ignore[return-value]
+
+
+def digest_again(revision: Revision) -> str:
+    """Compute the script digest from the stored bytes, sources and plans: what the worker compares before it runs."""
+    return manifest.script_digest(
+        bytes(revision.forward),
+        bytes(revision.rollback) if revision.rollback is not None else None,
+        bytes(revision.verify) if revision.verify is not None else None,
+        {name: base64.b64decode(text) for name, text in revision.sources.items()},
+        {name: plan for name, plan in revision.plan.items() if plan},
+    )
+
+
+def ensure_bytes(revision: Revision, *, code: str) -> None:
+    """Raise BytesDiffer unless the stored bytes give the digest that was signed."""
+    if digest_again(revision) != revision.script_digest:
+        raise BytesDiffer(code=code)
+
+
+def has_way_back(revision: Revision) -> bool:
+    """Whether the declared class names a rollback script that can be run."""
+    return revision.rollback_class not in (RollbackClass.FORWARD_FIX_ONLY, RollbackClass.RESTORE_ONLY)
+
+
+def _plans(frozen: Frozen) -> dict[str, Any]:
+    return {
+        "forward": to_json(frozen.forward_script),
+        "rollback": to_json(frozen.rollback_script) if frozen.rollback_script else None,
+        "verify": to_json(frozen.verify_script) if frozen.verify_script else None,
+    }
+
+
+def _finding(finding: Any) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in asdict(finding).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

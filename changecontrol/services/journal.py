@@ -1,0 +1,136 @@
+"""The journal of one running execution: its events, its heartbeat, and what people ask of it meanwhile.
+
+A thread of its own writes to our database, so that the run on the target never waits for us, and a database of ours
+that is down for a while loses nothing: events stay in memory until they can be written.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from changecontrol.models import Execution, ExecutionEvent, Target
+from changecontrol.rules.lifecycle import State
+from changecontrol.services import ledger_copies
+from changecontrol.services.recording import WORKER, acting
+from changecontrol.targets.ledger import LedgerRow
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 2.0
+
+
+class Journal(threading.Thread):
+    """Writes events in order, beats, and carries back: the reason of an abort, a lost lease, a database that is down."""
+
+    def __init__(self, execution: Execution, *, clock: Callable[[], datetime]) -> None:
+        super().__init__(name=f"journal-{execution.code}", daemon=True)
+        self.execution_id = execution.pk
+        self.token: uuid.UUID | None = execution.lease_token
+        self.clock = clock
+        self.phase = ""
+        self._number = 0
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._copies: deque[tuple[Target, list[LedgerRow]]] = deque()
+        self._bell = threading.Condition()
+        self._closing = False
+        self._reason: str | None = None
+        self._lost = False
+        self._down = False
+
+    def write(self, kind: str, text: str, *, step: int | None = None, statement: int | None = None, **data: Any) -> None:
+        """Note one event; returns at once."""
+        with self._bell:
+            self._number += 1
+            self._waiting.append(
+                {
+                    "number": self._number,
+                    "at": self.clock(),
+                    "kind": kind[:40],
+                    "phase": self.phase,
+                    "step": step,
+                    "statement": statement,
+                    "text": text,
+                    "data": data,
+                }
+            )
+            self._bell.notify()
+
+    def copy(self, target: Target, rows: list[LedgerRow]) -> None:
+        """Have ledger rows of a target copied into our database; returns at once."""
+        with self._bell:
+            self._copies.append((target, rows))
+            self._bell.notify()
+
+    def stop(self) -> str | None:
+        """Return why the run has to end now: a person's abort, or a lease that somebody else holds; None to go on."""
+        return "The claim on this run was lost; another worker may hold it." if self._lost else self._reason
+
+    def may_continue(self) -> str | None:
+        """Return why no further step may start: our own database does not answer. None to go on."""
+        if self._down:
+            return "Our own database does not answer, so no further step was started; the target's ledger holds what is done."
+        return None
+
+    def run(self) -> None:
+        """Write and beat until closed and drained."""
+        beaten = True
+        while True:
+            with self._bell:
+                if not self._waiting and not self._copies and not self._closing:
+                    beaten = not self._bell.wait(HEARTBEAT_SECONDS)
+                if self._closing and not self._waiting and not self._copies:
+                    break
+            try:
+                self._flush()
+                if beaten or not self._waiting:
+                    self._beat()
+                self._down = False
+            except DatabaseError:
+                logger.warning("journal of execution %s: our database does not answer", self.execution_id)
+                self._down = True
+                connection.close()
+                with self._bell:
+                    if self._closing:
+                        break
+                    self._bell.wait(0.5)
+        connection.close()
+
+    def close(self) -> list[dict[str, Any]]:
+        """Stop, and return the events that could not be written, for the one who settles the run."""
+        with self._bell:
+            self._closing = True
+            self._bell.notify()
+        self.join(timeout=30)
+        return list(self._waiting)
+
+    def _flush(self) -> None:
+        while self._copies:
+            target, rows = self._copies[0]
+            ledger_copies.copy(target=target, rows=rows)
+            self._copies.popleft()
+        with self._bell:
+            batch = list(self._waiting)
+        if not batch:
+            return
+        with acting(WORKER):
+            ExecutionEvent.objects.bulk_create(ExecutionEvent(execution_id=self.execution_id, **one) for one in batch)
+        with self._bell:
+            for _ in batch:
+                self._waiting.popleft()
+
+    def _beat(self) -> None:
+        with acting(WORKER):
+            mine = Execution.objects.filter(pk=self.execution_id, lease_token=self.token)
+            self._lost = not mine.filter(state__in=[State.RUNNING, State.LOST]).update(heartbeat_at=self.clock())
+            asked = mine.exclude(abort_asked_at=None).values_list("abort_reason", flat=True).first()
+            if asked is not None:
+                self._reason = f"Aborted: {asked}"

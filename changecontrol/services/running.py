@@ -1,0 +1,133 @@
+"""A worker carries out one execution: claim, ask everything again, run on the target, settle.
+
+Our own transaction is never open while the target works.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from django.conf import settings
+
+from changecontrol.models import Execution, Person, Signature
+from changecontrol.rules import gates
+from changecontrol.rules.lifecycle import Effect, Purpose, State
+from changecontrol.rules.refusal import Refused
+from changecontrol.rules.signing import DUTIES, Meaning
+from changecontrol.services import claiming, content, executing, facts, freezing, ledger_copies, moving, settling
+from changecontrol.services.journal import Journal
+from changecontrol.services.passes import Passes, Result
+from changecontrol.services.recording import WORKER, acting
+from changecontrol.targets import connection, ledger
+
+logger = logging.getLogger(__name__)
+
+
+class ContentMoved(Refused):
+    """{code} was changed after this run was asked for, so it was not run. Its signatures belong to other content."""
+
+
+class NotSigned(Refused):
+    """The run {code} has no {meaning} signature that counts, so it was not run."""
+
+
+class NotRegistered(Refused):
+    """{target} is not registered, or its ledger is not created yet. An administrator and a tech lead register it first."""
+
+
+class OtherLedger(Refused):
+    """The ledger on {target} belongs to another target. The reference points at the wrong database; nothing was run."""
+
+
+class LedgerDisagrees(Refused):
+    """The ledger on {target} is not what was copied from it before: {difference} Nothing was run."""
+
+
+def run(*, execution_id: int, clock: Callable[[], datetime], worker: str) -> None:
+    """Carry out what is due on the target of the execution that rang; returns without a word if nothing is."""
+    execution = claiming.claim(execution_id=execution_id, worker=worker, now=clock())
+    if execution is None:
+        logger.info("execution %s: nothing to claim", execution_id)
+        return
+    journal = Journal(execution, clock=clock)
+    journal.start()
+    journal.write("claimed", f"Claimed by {worker}.", fence=execution.fence)
+    result = _attempt(execution, journal, clock)
+    unwritten = journal.close()
+    settling.settle(execution_id=execution.pk, token=execution.lease_token, result=result, unwritten=unwritten, clock=clock)
+    settling.ring_next(execution)
+
+
+def _attempt(execution: Execution, journal: Journal, clock: Callable[[], datetime]) -> Result:
+    """Return how it went; an unexpected error leaves the run lost, to be settled from the ledger."""
+    try:
+        ask_again(execution, now=clock())
+        journal.write("gates", "Every gate was asked again under a lock: all met; bytes and digests are those signed.")
+        return _on_target(execution, journal)
+    except Refused as no:
+        journal.write("refused", no.sentence)
+        # nothing was run, so what is on the target is what was on before
+        return Result(state=State.FAILED, effect=Effect(executing.effect_on(execution.change, execution.target)), sentence=no.sentence)
+    except Exception as error:
+        logger.exception("execution %s broke", execution.code)
+        journal.write("broken", f"The worker broke: {type(error).__name__}. The ledger on the target decides what is on.")
+        return Result(state=State.LOST, effect=Effect.UNKNOWN, sentence="The worker broke in the middle of the run.")
+
+
+def ask_again(execution: Execution, *, now: datetime) -> None:
+    """Ask every gate again under the lock of the change (21 CFR 11.10(f)); raise the refusal that stops the run."""
+    with acting(WORKER):
+        change = moving.lock(execution.change_id)
+        revision = execution.revision
+        freezing.ensure_bytes(revision, code=change.code)
+        if change.revision_id != revision.pk:
+            raise ContentMoved(code=change.code)
+        if execution.purpose == Purpose.DEVELOP:
+            return
+        if change.content_digest != execution.content_digest or content.preview(change).digest != change.content_digest:
+            raise ContentMoved(code=change.code)
+        if execution.purpose == Purpose.STAGE:
+            gates.ensure("run_staging", facts.gather(change=change, now=now, environment_kind="staging"))
+        elif execution.purpose == Purpose.DEPLOY:
+            gates.ensure("run_production", facts.gather(change=change, now=now, environment_kind="production"))
+            _ensure_signed(execution, Meaning.EXECUTION)
+        elif execution.purpose == Purpose.ROLL_BACK:
+            gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="production"))
+            _ensure_signed(execution, Meaning.EXECUTION)
+        if executing.waits_for_second(execution):
+            raise NotSigned(code=execution.code, meaning=Meaning.SECOND_PERSON.value)
+
+
+def _ensure_signed(execution: Execution, meaning: Meaning) -> None:
+    signatures = Signature.objects.filter(
+        execution=execution, change_id=execution.change_id, meaning=meaning.value, content_digest=execution.content_digest
+    )
+    allowed = {duty.value for duty in DUTIES[meaning]}
+    for signer in Person.objects.filter(pk__in=signatures.values("signer_id"), is_active=True):
+        if moving.fresh_duties(signer) & allowed:
+            return
+    raise NotSigned(code=execution.code, meaning=meaning.value)
+
+
+def _on_target(execution: Execution, journal: Journal) -> Result:
+    target = execution.target
+    if target.uuid is None or not target.fingerprint:
+        raise NotRegistered(target=target.name)
+    where = connection.Where(dsn=connection.resolve(target.reference), set_role=target.set_role, name=target.name)
+    name = f"{execution.change.code} {execution.code}"
+    with connection.connect(where, application_name=name) as session:
+        connection.require(target.fingerprint, connection.fingerprint(session), target=target.name)
+        identity = ledger.identity(session)
+        if identity is None or identity.uuid != str(target.uuid) or identity.environment != target.environment.kind:
+            raise OtherLedger(target=target.name)
+        journal.write("connected", f"Connected to {target.name}: the registered database, directly.")
+        deadline = settings.RUN_DEADLINE_SECONDS
+        on_event = lambda event: journal.write(event.kind, event.text, **event.data)  # noqa: E731
+        with connection.lock(session, deadline=deadline, on_event=on_event, stop=journal.stop):
+            rows = ledger.rows(session)
+            if different := ledger_copies.differences(target=target, rows=rows):
+                raise LedgerDisagrees(target=target.name, difference=" ".join(different))
+            ledger_copies.copy(target=target, rows=rows)
+            return Passes(execution, session, journal, where).run()
