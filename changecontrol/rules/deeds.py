@@ -79,6 +79,11 @@ _SETTINGS = {
     "session_replication_role": "trigger",
 }
 
+#: Types that the parser leaves as written and that carry no default of their own.
+_BUILT_IN = frozenset(
+    ("bytea", "cidr", "date", "inet", "json", "jsonb", "macaddr", "money", "oid", "text", "uuid", "xml")
+)
+
 _WRITES = ("DeleteStmt", "InsertStmt", "MergeStmt", "UpdateStmt")
 _MERGES = {"CMD_DELETE": "deletes", "CMD_INSERT": "inserts", "CMD_UPDATE": "rewrites"}
 
@@ -267,7 +272,9 @@ def _alter(command: Any) -> Iterator[str]:
 
 
 def gives_values(command: Any) -> bool:
-    """Whether an ADD COLUMN gives existing rows a value or checks them: default, identity, serial, or a constraint."""
+    """Whether an ADD COLUMN may give existing rows a value or check them: default, identity, constraint, or a type
+    that is not built in, behind which a domain with a default or serial may stand.
+    """
     column = parser.unwrap(getattr(command, "def"))
-    type_name = parser.names(column.type_name.names)[-1]
-    return bool(column.constraints) or type_name in ("serial", "bigserial", "smallserial")
+    written = parser.names(column.type_name.names)
+    return bool(column.constraints) or not (written[0] == "pg_catalog" or written[-1] in _BUILT_IN)

@@ -91,7 +91,8 @@ def people(roles: Iterable[Any]) -> str:
 
 def in_parentheses(sql: str, location: int) -> str:
     """Give the text of the first parentheses behind a byte offset, shortened, in backticks."""
-    depth, inner = 0, []
+    depth = 0
+    inner: list[Token] = []
     for token in tokens(sql.encode("utf-8"), location):
         if token.text == b")":
             depth -= 1
@@ -106,7 +107,8 @@ def in_parentheses(sql: str, location: int) -> str:
 
 def clause(sql: str, word: str, *until: str) -> str:
     """Give the text behind the last `word` outside parentheses, up to one of `until`; empty when there is none."""
-    depth, inner = 0, None
+    depth = 0
+    inner: list[Token] | None = None
     for token in tokens(sql.encode("utf-8")):
         if token.text == b"(":
             depth += 1
@@ -123,7 +125,8 @@ def clause(sql: str, word: str, *until: str) -> str:
 
 def piece(sql: str, location: int, *until: str) -> str:
     """Give the text from a byte offset up to a comma or one of `until` outside parentheses."""
-    depth, inner = 0, []
+    depth = 0
+    inner: list[Token] = []
     for token in tokens(sql.encode("utf-8"), location):
         depth += {b"(": 1, b")": -1}.get(token.text, 0)
         if depth < 0 or (depth == 0 and (token.text in (b",", b";") or token.word in until)):

@@ -157,6 +157,8 @@ def _add_valued(command: Any, table: str, sql: str) -> _Worded:
         text += " Every row is numbered, so the whole table is written anew."
     elif "CONSTR_GENERATED" in constraints:
         text += f" Its value is computed: {in_parentheses(sql, constraints['CONSTR_GENERATED'].location)}."
+    elif not constraints:
+        text += " Whether existing rows get a value depends on that type."
     text += _limits(constraints, column)
     return text, "data" if default is not None or "CONSTR_IDENTITY" in constraints else "schema"
 
@@ -201,8 +203,9 @@ def _retype(command: Any, table: str, sql: str) -> _Worded:
 def _constraint(command: Any, table: str, sql: str) -> _Worded | None:
     rule = parser.unwrap(getattr(command, "def"))
     later = rule.skip_validation
-    existing = "Existing rows are not read." if later else "Existing rows are read first, while writers wait."
     kind = parser.choice(rule, "contype")
+    waiting = "writers wait" if kind == "CONSTR_FOREIGN" else "everybody waits"
+    existing = "Existing rows are not read." if later else f"Existing rows are read first, while {waiting}."
     keys = listed(name(key) for key in parser.names(rule.keys))
     if kind == "CONSTR_CHECK":
         text = f"From then on, refuses rows of {table} {_unless(rule, sql)}. {existing}"
@@ -214,9 +217,14 @@ def _constraint(command: Any, table: str, sql: str) -> _Worded | None:
         if rule.indexname:
             text = f"Makes the columns of the index {name(rule.indexname)} {what} {table}; the index is there already."
         else:
-            text = f"Makes {keys} {what} {table}; builds an index while writers wait."
+            text = f"Makes {keys} {what} {table}; builds an index while everybody waits."
     elif kind == "CONSTR_NOTNULL":
         text = f"From then on, refuses rows of {table} without a value in {keys}. {existing}"
+    elif kind == "CONSTR_EXCLUSION":
+        text = (
+            f"From then on, refuses rows of {table} that clash with another one ({in_parentheses(sql, rule.location)})."
+        )
+        text += " Builds an index while everybody waits."
     else:
         return None
     return text, "schema"

@@ -119,14 +119,14 @@ _TIMES = {2: "before", 0: "after", 64: "instead of"}
 
 def trigger(node: Any, sql: str) -> Sentence | None:
     """CREATE TRIGGER: what calls which function when."""
-    events = listed((word for bit, word in _EVENTS if node.events & bit), "or")
     columns = listed((name(column) for column in parser.names(node.columns)), "or") if node.columns else ""
-    when = f" of {columns}" if columns else ""
+    of = {"update": f" of {columns}"} if columns else {}
+    events = listed((word + of.get(word, "") for bit, word in _EVENTS if node.events & bit), "or")
     each = "each row" if node.row else "each statement"
     only = ", where a condition holds" if node.HasField("when_clause") else ""
     return Sentence(
         f"Calls {name(*parser.names(node.funcname))} from then on {_TIMES.get(node.timing, 'around')} every {events}"
-        f"{when} on {relation(node.relation)}, for {each}{only} (trigger {name(node.trigname)}).",
+        f" on {relation(node.relation)}, for {each}{only} (trigger {name(node.trigname)}).",
         "access",
     )
 
@@ -234,6 +234,21 @@ def domain(node: Any, sql: str) -> Sentence | None:
     return Sentence(f"{text}.", "schema")
 
 
+def alter_domain(node: Any, sql: str) -> Sentence | None:
+    """ALTER DOMAIN: a new or removed check."""
+    title = name(*parser.names(node.type_name))
+    if node.subtype == "X":
+        return Sentence(f"Removes the rule {name(node.name)} from the type {title}.", "schema")
+    if node.subtype != "C":
+        return None
+    rule = parser.unwrap(getattr(node, "def"))
+    existing = "are not read" if rule.skip_validation else "are read first, in every table, while writers wait"
+    check = in_parentheses(sql, rule.location)
+    return Sentence(
+        f"From then on, values of the type {title} must obey {check}. Existing values {existing}.", "schema"
+    )
+
+
 def schema(node: Any, sql: str) -> Sentence | None:
     """CREATE SCHEMA without anything inside."""
     if node.schema_elts:
@@ -277,6 +292,7 @@ def move(node: Any, sql: str) -> Sentence | None:
 
 
 WORDS: dict[str, Callable[[Any, str], Sentence | None]] = {
+    "AlterDomainStmt": alter_domain,
     "AlterEnumStmt": enum,
     "AlterObjectSchemaStmt": move,
     "AlterSeqStmt": sequence,

@@ -88,7 +88,8 @@ def merge(node: Any, sql: str) -> Sentence | None:
 def truncate(node: Any, sql: str) -> Sentence | None:
     """TRUNCATE."""
     tables = listed(relation(parser.unwrap(each)) for each in node.relations)
-    also = " Tables that refer to it are emptied too." if parser.choice(node, "behavior") == "DROP_CASCADE" else ""
+    them = "it" if len(node.relations) == 1 else "them"
+    also = f" Tables that refer to {them} are emptied too." if parser.choice(node, "behavior") == "DROP_CASCADE" else ""
     return Sentence(f"Deletes every row of {tables} at once.{also}", "data")
 
 
@@ -98,6 +99,15 @@ def select(node: Any, sql: str) -> Sentence | None:
         return None
     tables = listed(dict.fromkeys(relation(each) for each in parser.find(node, "RangeVar")))
     return Sentence(f"Reads {tables or 'settings of the server'}; changes nothing.", "other")
+
+
+def copy(node: Any, sql: str) -> Sentence | None:
+    """COPY from and to a file of the server."""
+    if node.is_program or not node.filename or not node.relation.relname:
+        return None
+    if node.is_from:
+        return Sentence(f"Adds rows to {relation(node.relation)} from a file on the server.", "data")
+    return Sentence(f"Writes the rows of {relation(node.relation)} to a file on the server.", "other")
 
 
 def lock(node: Any, sql: str) -> Sentence | None:
@@ -131,6 +141,7 @@ def refresh(node: Any, sql: str) -> Sentence | None:
 
 WORDS: dict[str, Callable[[Any, str], Sentence | None]] = {
     "ClusterStmt": cluster,
+    "CopyStmt": copy,
     "DeleteStmt": delete,
     "InsertStmt": insert,
     "LockStmt": lock,
