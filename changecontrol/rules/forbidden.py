@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from changecontrol.rules.lexer import Token, TokenKind, significant
-from changecontrol.rules.parser import Raw, find, kind_of, names, option
+from changecontrol.rules.parser import Raw, find, kind_of, names, option, walk
 from changecontrol.rules.text import RefusedAt, Text
 
 
@@ -101,10 +101,21 @@ def refuse_statement(raw: Raw) -> None:
         raise (CopyThroughClient if through_client else CopyOnServer)(raw.text, raw.start)
     if raw.kind == "VariableSetStmt" and raw.node.name.lower() in _READING:
         raise ChangesHowTextIsRead(raw.text, raw.start, name=raw.node.name)
+    if any(_is_ledger(found) for found in walk(raw.node)):
+        raise NamesLedger(raw.text, raw.start)  # a spelling that the words do not show, such as U&"\0063hange…"
     if raw.kind == "DoStmt":
         what = _ends_transaction(code_of(raw.node))
         if what:
             raise CommitInsideCode(raw.text, raw.start, what=what)
+
+
+def _is_ledger(node: Any) -> bool:
+    kind = kind_of(node)
+    if kind == "RangeVar":
+        return "changecontrol" in (node.schemaname, node.relname)
+    if kind == "String":
+        return bool(node.sval == "changecontrol")
+    return bool(kind == "CreateSchemaStmt" and node.schemaname == "changecontrol")
 
 
 def refuse_calls(raws: Sequence[Raw]) -> None:
@@ -153,12 +164,12 @@ def refuse_words(text: Text, seen: Sequence[Token]) -> None:
 
 def _refuse_word(text: Text, token: Token, offset: int) -> None:
     if token.kind in (TokenKind.WORD, TokenKind.QUOTED):
-        name = token.text.strip(b'"').decode("utf-8", "replace").lower()
-        if name == "changecontrol":
+        name = token.text.strip(b'"').lower()
+        if name == b"changecontrol":
             raise NamesLedger(text, offset)
-        if name == "dblink" or name.startswith("dblink_"):
+        if name == b"dblink" or name.startswith(b"dblink_"):
             raise OtherDatabase(text, offset, what="dblink")
-        if name == "pg_advisory_unlock_all":
+        if name == b"pg_advisory_unlock_all":
             raise SessionWide(text, offset, what="pg_advisory_unlock_all()")
     elif token.kind in (TokenKind.STRING, TokenKind.DOLLAR) and (
         token.text.strip(b"'").lower() == b"changecontrol" or _LEDGER_IN_STRING.search(token.text)

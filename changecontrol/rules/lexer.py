@@ -40,8 +40,8 @@ class Token:
 
     @property
     def word(self) -> str:
-        """The upper-case word, or empty when this is no bare word."""
-        return self.text.decode("utf-8", "replace").upper() if self.kind is TokenKind.WORD else ""
+        """The word with ASCII letters in upper case (as the server folds them), or empty when this is no bare word."""
+        return self.text.upper().decode("utf-8", "replace") if self.kind is TokenKind.WORD else ""
 
     @property
     def significant(self) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import postgast
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from changecontrol.rules.lexer import Token, TokenKind
 from changecontrol.rules.text import RefusedAt, Text
@@ -129,8 +129,11 @@ def _measure_depth(text: Text, seen: Sequence[Token]) -> None:
 
 
 def unwrap(node: Any) -> Any:
-    """Give the concrete message inside a generic Node."""
-    return postgast.unwrap_node(node)
+    """Give the concrete message inside a generic Node; anything else unchanged."""
+    if node.DESCRIPTOR.name != "Node":
+        return node
+    field = node.WhichOneof("node")
+    return getattr(node, field) if field else node
 
 
 def kind_of(node: Any) -> str:
@@ -139,9 +142,16 @@ def kind_of(node: Any) -> str:
 
 
 def walk(node: Any) -> Iterator[Any]:
-    """Yield the node and everything below it, depth first."""
-    for _field, found in postgast.walk(node):
+    """Yield the node and everything below it, depth first, without the generic Node around each."""
+    stack = [node]
+    while stack:
+        found = unwrap(stack.pop())
         yield found
+        below: list[Any] = []
+        for field, value in found.ListFields():
+            if field.message_type is not None:
+                below.extend([value] if isinstance(value, Message) else value)
+        stack.extend(reversed(below))
 
 
 def find(node: Any, kind: str) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from changecontrol.rules.includes import Chunk
 from changecontrol.rules.lexer import TokenKind
 from changecontrol.rules.locks import is_concurrent, lock_class
 from changecontrol.rules.objects import tables
-from changecontrol.rules.parser import Raw, choice, option, statements
+from changecontrol.rules.parser import Raw, choice, statements
 from changecontrol.rules.plan import Batch, LockClass, Statement, Step, StepKind
 from changecontrol.rules.text import RefusedAt
 
@@ -196,6 +196,4 @@ def stands_alone(raw: Raw) -> str:
         return "CLUSTER of all tables"
     if raw.kind == "ReindexStmt" and choice(node, "kind") not in ("REINDEX_OBJECT_INDEX", "REINDEX_OBJECT_TABLE"):
         return "REINDEX of a schema or database"
-    if raw.kind == "VacuumStmt" and option(node, "options", "concurrently") is not None:
-        return "VACUUM"
     return ""
