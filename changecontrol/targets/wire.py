@@ -50,18 +50,23 @@ def send(
     else:
         values = [None if value is None else value.encode() for value in params]
         connection.send_query_params(text.encode(), values, param_types=list(type_oids) or None)
+    results: list[pq.abc.PGresult] = []
     try:
-        results = _collect(connection, tick)
-    except psycopg.Error:
-        raise
+        _collect(connection, tick, results)
+    except psycopg.Error as broken:
+        session.close()
+        last_words = [result for result in results if result.error_field(pq.DiagnosticField.SQLSTATE)]
+        if not last_words:
+            raise
+        # What the server said before it ended the session: "terminating connection due to administrator command".
+        raise psycopg.errors.error_from_result(last_words[0]) from broken
     except BaseException:
         _abandon(session)
         raise
     return _reply(results)
 
 
-def _collect(connection: pq.abc.PGconn, tick: Callable[[], None]) -> list[pq.abc.PGresult]:
-    results: list[pq.abc.PGresult] = []
+def _collect(connection: pq.abc.PGconn, tick: Callable[[], None], results: list[pq.abc.PGresult]) -> None:
     poll = select.poll()
     poll.register(connection.socket, select.POLLIN)
     wait = _FIRST_S
@@ -80,7 +85,7 @@ def _collect(connection: pq.abc.PGconn, tick: Callable[[], None]) -> list[pq.abc
                 tick()
         result = connection.get_result()
         if result is None:
-            return results
+            return
         if result.status == pq.ExecStatus.COPY_OUT:
             _drain(connection, poll, tick)
         elif result.status == pq.ExecStatus.COPY_IN:
@@ -104,7 +109,7 @@ def _abandon(session: Session) -> None:
     """A tick raised: stop the statement and read its end, so that the session stays usable for the cleaning up."""
     try:
         session.cancel_safe(timeout=5)
-        _collect(session.pgconn, lambda: None)
+        _collect(session.pgconn, lambda: None, [])
     except psycopg.Error:
         session.close()
 
