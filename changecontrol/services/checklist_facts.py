@@ -78,7 +78,7 @@ def _signed(known: Standing) -> dict[str, bool]:
 
 def _staging(known: Standing) -> dict[str, bool]:
     targets = known.registered(Environment.Kind.STAGING)
-    runs = [known.latest(one, purpose=Purpose.STAGE) for one in targets]
+    runs = [known.staging_run(one) for one in targets]
     return {
         "staging_applied": _every(runs, _succeeded) and all(known.effect(one) == Effect.COMPLETE for one in targets),
         "staging_rollback_tested": _every(runs, _rolled_back if known.has_rollback else _succeeded),
@@ -115,17 +115,18 @@ def _succeeded(run: Execution) -> bool:
 
 
 def _rolled_back(run: Execution) -> bool:
-    passes = (run.outcome or {}).get("passes") or []
-    back = [one for one in passes if str(one.get("phase", "")).startswith("rollback")]
-    return _succeeded(run) and bool(back) and all(one.get("state") == State.SUCCEEDED for one in back)
+    """Return whether one pass of the run was the rollback, and it and every other went through."""
+    passes: list[dict[str, Any]] = (run.outcome or {}).get("passes") or []
+    tested = any(one.get("phase") == Direction.ROLLBACK for one in passes)
+    return _succeeded(run) and tested and all(one.get("state") == State.SUCCEEDED for one in passes)
 
 
 def _green(run: Execution) -> bool:
     """Return whether the verify script, where there is one, and every standing check passed after the run."""
     outcome: dict[str, Any] = run.outcome or {}
-    verify: dict[str, Any] = outcome.get("verify") or {}
-    checks: list[dict[str, Any]] = outcome.get("checks") or []
-    return _succeeded(run) and verify.get("ok", True) is True and all(one.get("ok") for one in checks)
+    verified: list[Any] = list((outcome.get("verify") or {}).values())
+    checks: list[dict[str, Any]] = (outcome.get("checks") or {}).get("after") or []
+    return _succeeded(run) and all(one.get("ok") for one in [*verified, *checks])
 
 
 def _watch(known: Standing, now: datetime) -> dict[str, bool]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from changecontrol.models import ChangeRequest, Environment, Target
 from changecontrol.rules import checklists
 from changecontrol.rules.gates import Facts, OpenItem
-from changecontrol.rules.lifecycle import Duty, Effect, Move, Purpose, RollbackWay, State, Status
+from changecontrol.rules.lifecycle import Duty, Effect, Move, RollbackWay, State, Status
 from changecontrol.rules.plan import RollbackClass
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import checklist_facts, order, standing
@@ -64,7 +64,10 @@ def gather(
     staging = known.registered(Environment.Kind.STAGING)
     production = known.registered(Environment.Kind.PRODUCTION)
     applied = [one for one in production if known.effect(one) != Effect.NONE]
-    on_targets = order.on_targets(known, [*known.registered(kind), *(applied or production)])
+    # what was applied later is asked where this change would be rolled back: on production unless staging is named
+    undone = [one for one in known.registered(environment_kind or "production") if known.effect(one) != Effect.NONE]
+    undone = undone if environment_kind else applied
+    on_targets = order.on_targets(known, [*known.registered(kind), *undone])
     acceptance = known.signed(Meaning.STAGING_ACCEPTANCE)
     return Facts(
         code=change.code,
@@ -89,7 +92,7 @@ def gather(
         accepted_age_days=(now - acceptance.signed_at).total_seconds() / 86400 if acceptance else None,
         acceptance_days=settings.ACCEPTANCE_DAYS,
         dependencies_missing=order.dependencies_missing(known, known.registered(kind), on_targets),
-        applied_later=order.applied_later(change, applied or production, on_targets),
+        applied_later=order.applied_later(change, undone, on_targets),
         way_back=WAYS.get(known.revision.rollback_class if known.revision else "", RollbackWay.SCRIPT),
         open_incidents=tuple(one.code for one in known.incidents if one.closed_at is None),
         incident_incomplete=_incident_incomplete(known),
@@ -109,7 +112,7 @@ def _filled(change: ChangeRequest, name: str) -> bool:
 
 
 def _proven(known: Standing, target: Target) -> bool:
-    run = known.latest(target, purpose=Purpose.STAGE)
+    run = known.staging_run(target)
     return run is not None and run.state == State.SUCCEEDED
 
 

@@ -16,18 +16,19 @@ from changecontrol.models import (
     Person,
     Revision,
     Signature,
+    StatusMove,
     Target,
     Waiver,
     Watch,
 )
 from changecontrol.rules import signing
-from changecontrol.rules.lifecycle import Duty, Effect, State
+from changecontrol.rules.lifecycle import Duty, Effect, Purpose, State, Status
 from changecontrol.rules.manifest import digest
 from changecontrol.rules.plan import RollbackClass
 from changecontrol.rules.signing import Given, Meaning
 
-#: an execution in one of these states has ended
-ENDED = (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+#: an execution in one of these states no longer works on its target; claimed ones leave their effect there
+ENDED = (State.SUCCEEDED, State.FAILED, State.LOST)
 #: classes that have no rollback script to run or to test
 WITHOUT_ROLLBACK = (RollbackClass.FORWARD_FIX_ONLY, RollbackClass.RESTORE_ONLY)
 
@@ -46,6 +47,7 @@ class Standing:
     targets: list[Target]
     incidents: list[Incident]
     watch: Watch | None
+    moves: list[StatusMove]
     holders: dict[str, frozenset[int]]  # duty -> active people who hold it; administrators sign nothing
 
     @cached_property
@@ -103,6 +105,15 @@ class Standing:
                 return one
         return None
 
+    def staging_run(self, target: Target) -> Execution | None:
+        """Return the newest staging run on `target` of the current content, begun since the change was approved.
+
+        One from before it was sent to staging again (restage) proves nothing any more.
+        """
+        approved = next((one.at for one in reversed(self.moves) if one.after == Status.APPROVED), None)
+        run = self.latest(target, purpose=Purpose.STAGE)
+        return run if run is None or approved is None or run.queued_at >= approved else None
+
     def effect(self, target: Target) -> str:
         """Return what this change has on `target` now: the effect of its last execution that reached it.
 
@@ -143,11 +154,12 @@ def read(change: ChangeRequest) -> Standing:
             Execution.objects.filter(change=change)
             .select_related("target__environment", "requested_by", "revision")
             .defer("revision__forward", "revision__rollback", "revision__verify", "revision__sources", "revision__plan")
-            .order_by("queued_at", "pk")
+            .order_by("pk")
         ),
         targets=list(Target.objects.in_use().order_by("environment__position", "name")),
         incidents=list(Incident.objects.filter(change=change).order_by("opened_at", "pk")),
         watch=Watch.objects.filter(change=change).first(),
+        moves=list(StatusMove.objects.filter(change=change).order_by("pk")),
         holders=holders(),
     )
 
