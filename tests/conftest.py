@@ -10,17 +10,7 @@ from typing import Any
 import pytest
 
 from changecontrol.local import testing
-
-_servers = testing.servers()
-os.environ.update(
-    SECRET_KEY=secrets.token_hex(32),
-    DATABASE_URL=_servers.database.app_url,
-    DATABASE_OWNER_URL=_servers.database.owner_url,
-    CHANGECONTROL_APP_ROLE=_servers.database.app_role,
-    REDIS_URL=_servers.broker.url,
-    CHANGECONTROL_WATCH_SECONDS="0",
-    CHANGECONTROL_DEMO="",
-)
+from tests.embedded import servers as _servers
 
 TEMPLATE = "changecontrol"
 
