@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 OPEN = (Errand.State.QUEUED.value, Errand.State.RUNNING.value)
 #: after this long without a sign of life another worker may take a running errand
 SILENT = timedelta(minutes=5)
+#: after this long its bell may be lost
+UNHEARD = timedelta(seconds=5)
 
 
 def ask(
@@ -97,16 +99,20 @@ def who(errand: Errand) -> Actor:
     return as_actor(errand.requested_by or SWEEP, reason=reason)
 
 
-def sweep_errands(now: datetime) -> int:
-    """Give running errands of silent workers back to the queue and ring for them; return how many those were."""
+def sweep_errands(now: datetime, *, queue: str = "") -> int:
+    """Give running errands of silent workers back, and ring again for what waits; return how many rings those were.
+
+    `queue` limits it to errands of one queue: its own worker sweeps, so no bells pile up for a worker that is down.
+    """
     with acting(SWEEP, reason="its worker fell silent"):
-        silent = list(
-            Errand.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(state=Errand.State.RUNNING, heartbeat_at__lt=now - SILENT)
-            .select_related("target__environment")
-        )
-        for errand in silent:
+        rows = Errand.objects.select_for_update(skip_locked=True, of=("self",)).select_related("target__environment")
+        if queue:
+            rows = rows.filter(target__environment__queue=queue)
+        for errand in rows.filter(state=Errand.State.RUNNING, heartbeat_at__lt=now - SILENT):
+            logger.warning("errand %s goes back to the queue: no sign of life since %s", errand.pk, errand.heartbeat_at)
             errand.state, errand.lease_token = Errand.State.QUEUED, None
             errand.save(update_fields=["state", "lease_token"])
+        waiting = list(rows.filter(state=Errand.State.QUEUED, requested_at__lt=now - UNHEARD))
+        for errand in waiting:
             dispatch.ring_errand(queue=errand.target.environment.queue, errand_id=errand.pk)
-    return len(silent)
+    return len(waiting)
