@@ -1,7 +1,7 @@
 """Who may use which page. Every view names it with one of these decorators; a test walks the URLs and asks.
 
-Duties are Django groups and nothing else: a superuser has none. The services ask again; a page that was open when a duty
-was revoked is refused there.
+Duties are Django groups and nothing else: a superuser has none. The services ask again; a page that was open when a
+duty was revoked is refused there.
 """
 
 from __future__ import annotations
@@ -69,6 +69,13 @@ def listed(names: frozenset[str] | tuple[str, ...], *, last: str = "or") -> str:
     return ordered[0] if len(ordered) == 1 else f"{', '.join(ordered[:-1])} {last} {ordered[-1]}"
 
 
+def require(request: HttpRequest, *duties: str) -> None:
+    """Raise DutyMissing unless the signed-in person has one of `duties` (none named: anybody may)."""
+    needed, given = frozenset(str(duty) for duty in duties), duties_of(request)
+    if needed and not needed & given:
+        raise DutyMissing(needed=listed(needed), given=listed(given, last="and") if given else "no duty")
+
+
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
     """Send to the sign-in page and back afterwards; a form that was sent is not repeated, only its page."""
     back = request.get_full_path() if request.method in ("GET", "HEAD") else request.headers.get("Referer", "/")
@@ -85,9 +92,7 @@ def _guard(view: View, access: Access) -> View:
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not request.user.is_authenticated:
             return _to_sign_in(request)
-        given = duties_of(request)
-        if access.duties and not access.duties & given:
-            raise DutyMissing(needed=listed(access.duties), given=listed(given, last="and") if given else "no duty")
+        require(request, *access.duties)
         with timezone.override(zone_of(request)):
             return view(request, *args, **kwargs)
 

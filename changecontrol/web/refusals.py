@@ -62,3 +62,15 @@ def forbidden(request: HttpRequest, exception: PermissionDenied | None = None) -
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 404 (handler404)."""
     return render(request, "404.html", {"back": way_back(request)}, status=404)
+
+
+class FormBroken(Refused):
+    """The form lacks a whole number in “{field}”. Open the page again and send it from there."""
+
+
+def number_in(request: HttpRequest, field: str) -> int:
+    """Return the whole number that a form carries in a hidden field; refuses what no page of ours ever sends."""
+    text = request.POST.get(field, "")
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise FormBroken(field=field)
+    return int(text)

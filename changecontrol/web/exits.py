@@ -1,0 +1,44 @@
+"""What is on production and not complete: step by step, target by target, and exactly three ways out (design 3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+
+from changecontrol.models import ChangeRequest, Execution
+from changecontrol.rules.lifecycle import Effect, Purpose, State
+from changecontrol.web.frame import ICONS
+
+WAYS = (
+    ("start_production", "Resume from the next step"),
+    ("start_rollback", "Roll back what is on"),
+    ("restore", "Restore the backup"),
+)
+
+
+def exits_of(change: ChangeRequest, frame: Any) -> list[dict[str, Any]]:
+    """Return one row a production target whose newest ended run left part of this change; one query."""
+    newest: dict[int, Execution] = {}
+    ended = Execution.objects.filter(
+        change=change, purpose__in=[Purpose.DEPLOY, Purpose.ROLL_BACK], ended_at__isnull=False
+    ).exclude(state=State.CANCELLED)
+    for run in ended.select_related("target").order_by("queued_at"):
+        newest[run.target_id] = run
+    rows = []
+    for run in newest.values():
+        if run.effect not in (Effect.PARTIAL, Effect.UNKNOWN):
+            continue
+        done = run.outcome or {}
+        ways = [
+            {"label": label, "icon": ICONS[key], "url": reverse("act", args=[change.code, key])} for key, label in WAYS
+        ]
+        rows.append(
+            {
+                "target": run.target.name,
+                "steps": f"{done.get('steps_done', '?')} of {done.get('steps_total', '?')}",
+                "effect": run.effect,
+                "ways": ways,
+            }
+        )
+    return rows

@@ -1,0 +1,229 @@
+"""What the page of a run shows: tally, note, steps, events, verification, and who may do what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from changecontrol.models import Execution, ExecutionEvent, Signature
+from changecontrol.rules import signing
+from changecontrol.rules.lifecycle import Duty, Purpose, State
+from changecontrol.rules.signing import Meaning
+from changecontrol.services import progress
+from changecontrol.web import saying
+from changecontrol.web.access import duties_of
+from changecontrol.web.summary import script_of
+
+#: events the page shows; the log holds every one
+SHOWN = 200
+LOOKS = {
+    "run_started": ("", "player-play"),
+    "pass_started": ("", "refresh"),
+    "step_started": ("", "player-play"),
+    "step_skipped": ("", "arrow-right"),
+    "statement_done": ("", "check"),
+    "notice": ("", "message"),
+    "waiting": ("is-warn", "lock"),
+    "retry": ("is-warn", "refresh"),
+    "progress": ("", "database"),
+    "committed": ("is-ok", "database"),
+    "step_failed": ("is-bad", "circle-x"),
+    "aborting": ("is-warn", "player-stop"),
+    "aborted": ("is-warn", "player-stop"),
+    "compared": ("is-ok", "arrows-diff"),
+    "verify": ("is-ok", "circle-check"),
+    "check": ("is-ok", "circle-check"),
+    "lease": ("", "heartbeat"),
+    "ledger_copied": ("", "copy"),
+    "backup": ("", "archive"),
+}
+STEP_LOOKS = {
+    "done": ("is-done", "circle-check", "Done"),
+    "running": ("is-now", "circle-dot", "Running"),
+    "todo": ("is-wait", "circle-dashed", "Waiting"),
+    "failed": ("is-bad", "circle-x", "Failed"),
+    "skipped": ("is-done", "arrow-right", "Skipped"),
+}
+
+
+def _events(execution: Execution, after: int) -> list[dict[str, Any]]:
+    """Return events newest first, behind number `after`."""
+    found = ExecutionEvent.objects.filter(execution=execution, number__gt=after).order_by("-number")[:SHOWN]
+    rows = []
+    for event in found:
+        css, icon = LOOKS.get(event.kind, ("", "info-circle"))
+        if event.data.get("ok") is False:
+            css, icon = "is-bad", "circle-x"
+        rows.append({"number": event.number, "at": event.at, "css": css, "icon": icon, "text": event.text})
+    return rows
+
+
+def _steps(view: Any) -> list[dict[str, Any]]:
+    rows = []
+    for number, step in enumerate(view.steps, start=1):
+        css, icon, label = STEP_LOOKS[step.state]
+        gauge = []
+        if step.rows is not None and step.total:
+            gauge.append(f"{step.rows:,} of {step.total:,} rows")
+        if step.rate:
+            gauge.append(f"{step.rate:,.0f} rows/s")
+        if step.batch:
+            gauge.append(f"batch {step.batch:,}")
+        percent = min(100, round(100 * (step.rows or 0) / step.total)) if step.total else None
+        rows.append(
+            {
+                "anchor": f"step-{number}",
+                "css": css,
+                "icon": icon,
+                "label": label,
+                "title": step.title,
+                "text": step.text,
+                "took": saying.duration(step.ms / 1000) if step.ms is not None else "",
+                "percent": percent,
+                "gauge": gauge,
+                "left": saying.duration(step.eta_s) if step.eta_s and css == "is-now" else "",
+            }
+        )
+    return rows
+
+
+def _tally(execution: Execution, view: Any, steps: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return up to five figures: how long, how far, what is on, who holds it, when last heard of."""
+    now = timezone.now()
+    begun, ended = execution.claimed_at, execution.ended_at
+    done = sum(1 for step in steps if step["css"] == "is-done")
+    if ended and begun:
+        first = {"term": "Took", "value": saying.duration(ended - begun), "note": f"ended {saying.stamp(ended)}"}
+    elif begun:
+        first = {
+            "term": "Running for",
+            "value": saying.duration(now - begun),
+            "note": f"since {timezone.localtime(begun):%H:%M:%S}",
+        }
+    else:
+        waited = saying.duration((ended or now) - execution.queued_at)
+        first = {"term": "Waiting for a worker", "value": waited, "note": "the bell is rung again by itself"}
+    heard = saying.relative(execution.heartbeat_at, now) if execution.heartbeat_at else "not yet"
+    return [
+        first,
+        {"term": "Steps", "value": f"{done} of {len(steps)}", "note": "committed or skipped"},
+        {"term": "On the target now", "value": execution.get_effect_display(), "note": "read from its ledger"},
+        {
+            "term": "Worker",
+            "value": execution.worker.split("/")[0] or "none",
+            "note": f"fencing token {execution.fence}",
+        },
+        {"term": "Last sign of life", "value": heard, "note": "a lost worker is noticed by its lease"},
+    ]
+
+
+def _note(execution: Execution, view: Any) -> dict[str, str]:
+    """Return the one sentence that matters now."""
+    waiting = getattr(view, "waiting", None)
+    if execution.is_open and execution.abort_asked_at:
+        who = execution.abort_asked_by.printed_name if execution.abort_asked_by else "somebody"
+        return {
+            "tone": "warn",
+            "icon": "player-stop",
+            "heading": f"{who} asked to abort",
+            "text": execution.abort_reason,
+        }
+    if execution.is_open and waiting:
+        return {"tone": "warn", "icon": "lock", "heading": "Waiting for a lock", "text": _said(waiting)}
+    table = {
+        State.QUEUED: (
+            "info",
+            "clock",
+            "Waiting for a worker",
+            "The row is the truth: if the bell was lost, the sweep rings again.",
+        ),
+        State.RUNNING: (
+            "info",
+            "player-play",
+            "Running",
+            "Leave this page when you like; it shows the same when you come back.",
+        ),
+        State.SUCCEEDED: ("ok", "circle-check", "Succeeded", ""),
+        State.FAILED: ("bad", "circle-x", "Failed", ""),
+        State.LOST: (
+            "warn",
+            "alert-triangle",
+            "Lost: the worker stopped answering",
+            "Nothing is guessed: the ledger on the target says what is on. A step outside a transaction needs a "
+            "signed resolution.",
+        ),
+        State.CANCELLED: ("info", "ban", "Cancelled", ""),
+    }
+    tone, icon, heading, text = table[State(execution.state)]
+    return {"tone": tone, "icon": icon, "heading": heading, "text": execution.sentence or text}
+
+
+def _said(waiting: Any) -> str:
+    return str(getattr(waiting, "text", waiting))
+
+
+def parts(execution: Execution, *, after: int = 0) -> dict[str, Any]:
+    """Return the live parts: tally, note, steps, events behind `after`."""
+    view = progress.progress(execution)
+    steps = _steps(view)
+    events = _events(execution, after)
+    return {
+        "execution": execution,
+        "tally": _tally(execution, view, steps),
+        "note": _note(execution, view),
+        "steps": steps,
+        "steps_say": _counted(steps),
+        "events": events,
+        "last": events[0]["number"] if events else after,
+        "now": timezone.now(),
+    }
+
+
+def _counted(steps: list[dict[str, Any]]) -> str:
+    done = sum(1 for step in steps if step["css"] == "is-done")
+    running = sum(1 for step in steps if step["css"] == "is-now")
+    return f"{done} of {len(steps)} committed" + (f", {running} running" if running else "")
+
+
+def _abort_says(execution: Execution) -> str:
+    return (
+        "What is committed stays: finished steps, and every finished batch of a batched step. The statement under way "
+        "is cancelled and rolled back. You can resume, or roll back what is on."
+        if execution.direction == "forward"
+        else "What is already rolled back stays so. You can start the rollback again; it goes on where it stopped."
+    )
+
+
+def whole(request: HttpRequest, execution: Execution) -> dict[str, Any]:
+    """Return everything the page of a run draws; a constant number of queries."""
+    duties = duties_of(request)
+    outcome = execution.outcome or {}
+    signatures = list(Signature.objects.filter(execution=execution).order_by("signed_at"))
+    seconded = any(one.meaning == Meaning.SECOND_PERSON for one in signatures)
+    wants_second = not seconded and (
+        execution.purpose == Purpose.ROLL_BACK
+        or (execution.purpose == Purpose.DEPLOY and execution.target.environment.second_person_at_start)
+    )
+    may_second = bool(duties & set(signing.DUTIES[Meaning.SECOND_PERSON])) and execution.requested_by != request.user
+    script = script_of(execution.revision, execution.direction)
+    return parts(execution) | {
+        "area": "runs",
+        "signatures": signatures,
+        "may_abort": execution.is_open and bool(duties & {Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD}),
+        "may_resolve": execution.state == State.LOST and Duty.TECH_LEAD in duties,
+        "wants_second": wants_second and execution.is_open,
+        "may_second": wants_second and execution.is_open and may_second,
+        "abort_says": _abort_says(execution),
+        "resolution_statement": signing.STATEMENTS[Meaning.RESOLUTION],
+        "second_statement": signing.STATEMENTS[Meaning.SECOND_PERSON],
+        "checks": outcome.get("checks") or [],
+        "verify": outcome.get("verify") or {},
+        "comparison": outcome.get("comparison") or {},
+        "passes": outcome.get("passes") or [],
+        "incidents": list(execution.incidents.all()),
+        "fingerprint": execution.target.fingerprint or {},
+        "file": script.file if script else "",
+        "given": {},
+    }

@@ -1,0 +1,168 @@
+"""The Summary tab: the change for somebody who does not read SQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Max
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from changecontrol.models import ChangeRequest, ExecutionEvent, Revision
+from changecontrol.rules import signing
+from changecontrol.rules.lifecycle import Purpose, State
+from changecontrol.rules.script import LockClass, Script, from_json
+from changecontrol.web import frame, saying
+from changecontrol.web.access import reads
+from changecontrol.web.signature_rows import required_rows, void_rows
+
+WAITS = {
+    LockClass.STRONG: "everyone who uses the table",
+    LockClass.WRITE: "writers of the same rows",
+    LockClass.PATIENT: "nobody",
+    LockClass.NONE: "nobody",
+}
+CLASSES = {
+    "lossless": ("ok", "circle-check", "Declared lossless.", "The rollback gives everything back."),
+    "lossy": ("warn", "alert-triangle", "Declared lossy.", "The rollback gives the schema back and loses data:"),
+    "conditional": ("warn", "hourglass", "Declared conditional.", "Whether the rollback works depends:"),
+    "forward-fix only": ("warn", "arrow-right", "No rollback.", "A mistake is mended by a further change."),
+    "restore only": ("warn", "lifebuoy", "No rollback.", "The only way back is restoring a backup."),
+}
+
+
+def script_of(revision: Revision | None, direction: str) -> Script | None:
+    """Return the frozen plan of one file, or None where the revision has no such file."""
+    plan = (revision.plan or {}).get(direction) if revision else None
+    return from_json(plan) if plan else None
+
+
+def _touched(script: Script | None, protected: set[str]) -> list[tuple[str, str]]:
+    """Return each table the forward script names, and by which statements."""
+    by_table: dict[str, list[int]] = {}
+    for statement in script.statements if script else ():
+        for table in statement.tables:
+            by_table.setdefault(table, []).append(statement.number)
+    rows = []
+    for table, numbers in by_table.items():
+        listed = ", ".join(str(number) for number in dict.fromkeys(numbers))
+        words = f"statement{'s' if ',' in listed else ''} {listed}"
+        rows.append((table, f"protected; {words}" if table in protected else words))
+    return sorted(rows, key=lambda row: not row[1].startswith("protected"))
+
+
+def _way_back(view: Any, proven: Any) -> list[dict[str, str]]:
+    """Return the declared way back, what staging proved of it, and what is still to come."""
+    declared, note = view.way_back
+    tone, icon, head, text = CLASSES.get(str(declared), ("warn", "alert-triangle", f"Declared {declared}.", ""))
+    rows = [{"tone": tone, "icon": icon, "head": head, "text": f"{text} {note}".strip()}]
+    if proven:
+        compared = (proven.outcome or {}).get("comparison") or {}
+        same = not compared.get("differences") and not compared.get("lost")
+        rows.append(
+            {
+                "tone": "ok" if same else "warn",
+                "icon": "circle-check" if same else "arrows-diff",
+                "head": f"Run on {proven.target.name}." if not compared else f"Proven on {proven.target.name}.",
+                "text": "Forward, back and forward again gave the same schema and data."
+                if compared and same
+                else "; ".join(str(one) for one in [*compared.get("lost", []), *compared.get("differences", [])][:4]),
+            }
+        )
+    else:
+        rows.append(
+            {
+                "tone": "warn",
+                "icon": "hourglass",
+                "head": "Not proven yet.",
+                "text": "Staging runs it forward, back and forward again. A rehearsal before the review comes later.",
+            }
+        )
+    return rows
+
+
+def _locks(script: Script | None, took: dict[tuple[int, int], float]) -> list[dict[str, Any]]:
+    rows = []
+    for step in script.steps if script else ():
+        for statement in step.statements:
+            ms = took.get((step.number, statement.number))
+            rows.append(
+                {
+                    "step": f"{step.number}, statement {statement.number}",
+                    "tables": statement.tables,
+                    "waits": WAITS[statement.lock],
+                    "took": saying.duration(ms / 1000) if ms is not None else "",
+                }
+            )
+    return rows
+
+
+def _took(proven: Any) -> dict[tuple[int, int], float]:
+    """Return the longest time of each statement in that staging run, in milliseconds."""
+    if proven is None:
+        return {}
+    events = ExecutionEvent.objects.filter(execution=proven, kind="statement_done", step__isnull=False)
+    found = events.exclude(phase="rollback").values_list("step", "statement").annotate(ms=Max("data__ms"))
+    return {(step, statement): float(ms) for step, statement, ms in found if ms is not None}
+
+
+def _documentation(change: ChangeRequest) -> list[tuple[str, str]]:
+    scores = (change.risk_severity, change.risk_probability, change.risk_detectability)
+    score = f"{' × '.join(str(one) for one in scores)} = {scores[0] * scores[1] * scores[2]}" if all(scores) else ""  # type: ignore[operator]
+    return [
+        ("Ticket", change.ticket),
+        ("Why", change.description),
+        ("Impact", f"{change.impact_level.capitalize()}. {change.impact}" if change.impact_level else change.impact),
+        ("Downtime", "needs a window" if change.downtime == ChangeRequest.Downtime.WINDOW else "none"),
+        ("Risk", f"{change.risk}\nSeverity × probability × detectability: {score}" if score else change.risk),
+        ("Mitigation", change.mitigation),
+        ("Compliance", change.compliance_impact),
+        ("Reviewed at", change.pull_request_url),
+        ("Needs release", change.requires_release or "none"),
+    ]
+
+
+def summary_context(request: HttpRequest, change: ChangeRequest) -> dict[str, Any]:
+    """Return the context of the Summary tab; the sign dialog draws it behind itself."""
+    context = frame.context(request, change, "summary")
+    view = context["view"]
+    script = script_of(change.revision, "forward")
+    proven = (
+        change.executions.filter(revision=change.revision, purpose=Purpose.STAGE, state=State.SUCCEEDED)
+        .select_related("target")
+        .order_by("-queued_at")
+        .first()
+    )
+    now = {meaning for meaning, when in signing.WHEN.items() if change.status in when}
+    missing = [meaning for meaning, signature in view.required if signature is None]
+    return context | {
+        "sentences": [
+            {"text": row.text, "kind": "protected" if row.protected else row.kind, "note": _note(row)}
+            for row in view.sentences("forward")
+        ],
+        "touched": _touched(script, set(view.protected_tables)),
+        "reviews": " ".join(str(reason) for reason in view.routing),
+        "way_back": _way_back(view, proven),
+        "locks": _locks(script, _took(proven)),
+        "locks_say": "Who waits is predicted from the kind of statement; times are what staging took. "
+        "Measured locks come with the rehearsal, in a later release.",
+        "documentation": _documentation(change),
+        "signature_rows": [
+            *(row for row in required_rows(view) if row["word"] == "valid" or row["key"] in now),
+            *void_rows(view),
+        ],
+        "still_to_come": ", ".join(str(meaning) for meaning in missing if meaning not in now),
+        "step_count": len(script.steps) if script else 0,
+    }
+
+
+def _note(row: Any) -> str:
+    return "" if row.understood else "Not one of the kinds of statement this product puts into words; read the SQL."
+
+
+@reads
+@require_safe
+def summary(request: HttpRequest, code: str) -> HttpResponse:
+    """Show what the change does, touches and needs."""
+    return render(request, "changes/summary.html", summary_context(request, frame.change_or_404(code)))
