@@ -102,8 +102,8 @@ def add_environment(
     second_person_at_start: bool = False,
 ) -> Environment:
     """Add a stage that changes pass. Raises the refusals of this module."""
+    wanted = _name(name, "environment")
     fields = {
-        "name": _name(name, "environment"),
         "kind": _kind(kind),
         "queue": _queue(queue),
         "position": max(0, min(position, 32767)),
@@ -112,8 +112,8 @@ def add_environment(
     }
     with acting(actor, duty=Duty.ADMINISTRATOR, reason=require_reason(reason)):
         require_administrator(actor)
-        _unique(Environment, fields["name"], "environment")
-        return _created(Environment(**fields), "environment")
+        _unique(Environment, wanted, "environment")
+        return _created(Environment(name=wanted, **fields), "environment")
 
 
 def change_environment(
