@@ -1,14 +1,64 @@
-"""Plain factory functions: the cast, environments and targets, a small migrations folder, a change in any status."""
+"""Plain factory functions: the cast, registered targets on real servers, and a change walked to any status."""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
-from changecontrol.services import people
+import psycopg
+from django.utils import timezone
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from changecontrol.local import testing
+from changecontrol.management.journey import ENVIRONMENTS, Journey
+from changecontrol.models import Errand, Execution
+from changecontrol.rules.lifecycle import State
+from changecontrol.services import cast, claiming, errands, running
 
 PASSWORD = "demonstration-only"
 
 
 def set_up_cast() -> None:
     """Create duties and the cast, each with one duty, as the demonstration does."""
-    people.set_up_cast(password=PASSWORD, now=datetime.now(UTC))
+    cast.set_up_cast(password=PASSWORD, now=datetime.now(UTC))
+
+
+def empty_database(servers: testing.Servers, environment: str) -> str:
+    """Make an empty database on the server of an environment; returns the migration role's conninfo for it."""
+    url = servers.target_url(environment)
+    name = f"diary_{secrets.token_hex(4)}"
+    role = conninfo_to_dict(url)["user"]
+    with psycopg.connect(servers.target(environment).dsn(), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" OWNER "{role}" TEMPLATE template0')
+    return make_conninfo(url, dbname=name)
+
+
+def references(servers: testing.Servers, folder: Path, environments: tuple[str, ...] = ENVIRONMENTS) -> dict[str, str]:
+    """Make one empty target database an environment; returns references to files that hold their connection strings."""
+    made = {}
+    for environment in environments:
+        path = folder / f"target-{environment}"
+        path.write_text(empty_database(servers, environment), encoding="utf-8")
+        made[environment] = f"file:{path}"
+    return made
+
+
+def carry_out(clock: Callable[[], datetime] = timezone.now) -> None:
+    """Carry out in this process everything that is due, as workers would: errands first, then executions."""
+    for errand in Errand.objects.filter(state=Errand.State.QUEUED).order_by("pk"):
+        errands.run(errand_id=errand.pk, clock=clock, worker="test:1")
+    for queue in ENVIRONMENTS:
+        while due := claiming.due(queue):
+            running.run(execution_id=due[0].pk, clock=clock, worker="test:1")
+
+
+def journey(say: Callable[[str], None] = lambda line: None) -> Journey:
+    """Return a journey whose runs are carried out in this process."""
+    return Journey(password=PASSWORD, say=say, patience=60, tend=carry_out)
+
+
+def queued() -> list[Execution]:
+    """Return the queued executions, oldest first."""
+    return list(Execution.objects.filter(state=State.QUEUED).order_by("pk"))

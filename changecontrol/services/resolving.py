@@ -126,7 +126,7 @@ def look(execution: Execution, flight: InFlight, session: connection.Session) ->
         "in_flight": {"direction": flight.direction, "step": flight.step},
         "statement": text,
         "seen": seen,
-        "sentence": f"Step {flight.step} was cut while it ran. Found on the target: {seen or "nothing of it"}. A tech lead states what became of it.",
+        "sentence": f"Step {flight.step} was cut while it ran. Found on the target: {seen or 'nothing of it'}. A tech lead states what became of it.",
     }
 
 

@@ -18,7 +18,7 @@ from changecontrol import dispatch
 from changecontrol.models import ChangeRequest, Environment, Execution, ExecutionEvent, Target, Watch
 from changecontrol.rules import gates
 from changecontrol.rules.lifecycle import Effect, Move, Purpose, State, Status
-from changecontrol.services import claiming, executing, facts, moving
+from changecontrol.services import claiming, executing, facts, moving, reviewing
 from changecontrol.services.passes import Result
 from changecontrol.services.recording import WORKER, acting
 
@@ -98,9 +98,10 @@ def _told(execution: Execution) -> str:
 
 def _follow(execution: Execution, *, now: datetime) -> None:
     """Make the automatic move this end allows, under the lock of the change."""
-    if execution.purpose == Purpose.DEVELOP:
-        return
     change = moving.lock(execution.change_id)
+    if execution.purpose == Purpose.DEVELOP:
+        # "tested locally" was the last thing a review may have waited for
+        return reviewing.approve_if_complete(change, now=now)
     if execution.content_digest != change.content_digest:
         return
     production = execution.purpose in (Purpose.DEPLOY, Purpose.ROLL_BACK)

@@ -1,0 +1,1 @@
+"""Change Control: one Django app, and the project package."""
