@@ -49,8 +49,9 @@ class FilesMoved(Refused):
 def compare(errand: Errand, clock: Callable[[], datetime]) -> Done:
     """Compare a target with a sandbox built from the folder's migrations 001 to NNN.
 
-    The result's keys: upto, migrations [{number, stem, script_digest}], catalog_digest, sandbox_digest, same,
-    sentences, and missing, extra, changed, order_only as targets.snapshot names them.
+    The result's keys: upto, migrations [{number, stem, script_digest}], catalog_digest, sandbox_digest, verdict, same,
+    and missing, extra, changed, order_only, said (sentences) as targets.snapshot.Differences names them: missing is
+    what the migrations make and the target lacks.
     """
     target, upto = errand.target, int(errand.params["upto"])
     frozen = _migrations(upto)
@@ -73,10 +74,9 @@ def compare(errand: Errand, clock: Callable[[], datetime]) -> Done:
             "migrations": [_named(one) for one in frozen],
             "catalog_digest": there.digest,
             "sandbox_digest": wanted.digest,
-            "same": there.digest == wanted.digest,
-            "sentences": list(different.sentences),
-            **{name: list(getattr(different, name)) for name in ("missing", "extra", "changed")},
-            "order_only": bool(different.order_only),
+            "verdict": different.verdict,
+            "same": not different,
+            **different.to_json(),
         }
     )
 
@@ -111,7 +111,7 @@ def adopt(errand: Errand, clock: Callable[[], datetime]) -> Done:
         if any(row.execution_id != order.execution_id for row in ledger.rows(session)):
             raise LedgerInUse(target=target.name)
         named = [(one.number, one.stem, one.script_digest) for one in frozen]
-        ledger.baseline(session, migrations=named, order=order, detail={"differences": len(compared["sentences"])})
+        ledger.baseline(session, migrations=named, order=order, detail={"differences": len(compared["said"])})
         rows = ledger.rows(session)
     ledger_copies.copy(target=target, rows=rows)
 
