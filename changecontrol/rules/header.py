@@ -28,8 +28,8 @@ _NUMBERS = re.compile(r"\d{3}(?:\s*,\s*\d{3})*")
 _PLACEHOLDER = re.compile(
     r"\bX{3}\b|YYYY-MM-DD|\[Your Name\]|^Brief description of what|^List any prerequisite|\bTODO\b"
 )
-_MANY_LINES = ("purpose", "dependencies", "rollback", "requires-release")
-_KNOWN = (*_MANY_LINES, "migration", "ticket", "author", "date", "verify", "after-rollback")
+_MANY_LINES = ("purpose", "dependencies", "rollback")
+_KNOWN = (*_MANY_LINES, "requires-release", "migration", "ticket", "author", "date", "verify", "after-rollback")
 _REQUIRED = ("migration", "ticket", "author", "date", "purpose", "dependencies")
 
 
