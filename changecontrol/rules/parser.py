@@ -17,9 +17,10 @@ from google.protobuf.message import DecodeError, Message
 from changecontrol.rules.lexer import Token, TokenKind
 from changecontrol.rules.text import RefusedAt, Text
 
-#: A parse tree as deep as this still fits the smallest thread stack; libpg_query itself has no limit and would end the
-#: whole process (200,000 chained operators did).
-DEPTH = 2000
+#: A parse tree as deep as this fits a thread's stack of 512 KiB; libpg_query itself has no limit and would end the
+#: whole process (200,000 chained operators did). A parenthesis may open a subquery, which takes more of the stack.
+DEPTH = 1000
+_PARENTHESIS = 3
 
 # The pure limit of 100 levels would refuse an expression of 50 chained operators. The switch has no public name.
 with contextlib.suppress(ImportError, AttributeError):
@@ -114,8 +115,8 @@ def _measure_depth(text: Text, seen: Sequence[Token]) -> None:
     open_chains, depth = [0], 0
     for token in seen:
         if token.text in (b"(", b"["):
-            open_chains.append(1)
-            depth += 1
+            open_chains.append(_PARENTHESIS)
+            depth += _PARENTHESIS
         elif token.text in (b")", b"]") and len(open_chains) > 1:
             depth -= open_chains.pop()
         elif token.text in (b",", b";"):
