@@ -8,16 +8,15 @@ from django.urls import reverse
 
 from changecontrol.models import ChangeRequest, Execution
 from changecontrol.rules.lifecycle import Effect, Purpose, State
-from changecontrol.web.frame import ICONS
 
 WAYS = (
-    ("start_production", "Resume from the next step"),
-    ("start_rollback", "Roll back what is on"),
-    ("restore", "Restore the backup"),
+    ("start_production", "Resume from the next step", "rocket"),
+    ("start_rollback", "Roll back what is on", "arrow-back-up"),
+    ("restore", "Restore the backup", "lifebuoy"),
 )
 
 
-def exits_of(change: ChangeRequest, frame: Any) -> list[dict[str, Any]]:
+def exits_of(change: ChangeRequest) -> list[dict[str, Any]]:
     """Return one row a production target whose newest ended run left part of this change; one query."""
     newest: dict[int, Execution] = {}
     ended = Execution.objects.filter(
@@ -31,7 +30,7 @@ def exits_of(change: ChangeRequest, frame: Any) -> list[dict[str, Any]]:
             continue
         done = run.outcome or {}
         ways = [
-            {"label": label, "icon": ICONS[key], "url": reverse("act", args=[change.code, key])} for key, label in WAYS
+            {"label": label, "icon": icon, "url": reverse("act", args=[change.code, key])} for key, label, icon in WAYS
         ]
         rows.append(
             {

@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from changecontrol.models import ChangeRequest
-from changecontrol.services.reading import overview
+from changecontrol.models import ChangeRequest, Execution, Incident
+from changecontrol.services import conditions, overview
 from changecontrol.web import saying, words
 
 TABS = (
@@ -31,31 +31,8 @@ STEP_LOOKS = {
     "todo": ("", "circle-dashed"),
     "skipped": ("", "circle-minus"),
 }
-#: icons of actions by key; the words come from the service
-ICONS = {
-    "submit": "signature",
-    "technical_review": "signature",
-    "compliance_review": "signature",
-    "accept": "signature",
-    "authorize": "signature",
-    "close_watch": "signature",
-    "close_incident": "signature",
-    "second_sign": "signature",
-    "reject": "circle-x",
-    "send_back": "arrow-back",
-    "recall": "arrow-back",
-    "restage": "refresh",
-    "withdraw": "ban",
-    "start_staging": "player-play",
-    "start_development": "player-play",
-    "start_production": "rocket",
-    "start_rollback": "arrow-back-up",
-    "undo_staging": "arrow-back-up",
-    "restore": "lifebuoy",
-    "revise": "refresh",
-    "document": "pencil",
-    "ask_compliance": "shield-check",
-}
+#: actions that may stand beside the filled button of the bar
+BESIDE = ("send_back", "recall", "start_rollback", "document")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +64,11 @@ class Frame:
     papers: list[dict[str, str]] = field(default_factory=list)
     disk: Any = None
     may_edit: bool = False
+    notes: list[dict[str, str]] = field(default_factory=list)
+    gates_heading: str = ""
+    open_text: str = ""
+    nothing_open: str = ""
+    later: list[Any] = field(default_factory=list)
 
 
 def change_or_404(code: str) -> ChangeRequest:
@@ -102,22 +84,23 @@ def change_or_404(code: str) -> ChangeRequest:
     return found
 
 
-def _url(change: ChangeRequest, action: Any) -> str:
-    if action.key == "document":
-        return reverse("change-documentation", args=[change.code])
-    if action.key == "revise":
-        return reverse("change-disk", args=[change.code])
+def _url(change: ChangeRequest, action: Any, incident: Incident | None) -> str:
+    """Return where an action is done: a page of its own, or the dialog over the change."""
+    if action.url_name == "incident":
+        return reverse("incident", args=[incident.code]) if incident else reverse("incidents")
+    if action.url_name in ("change-documentation", "change-disk"):
+        return reverse(action.url_name, args=[change.code])
     return reverse("act", args=[change.code, action.key])
 
 
-def _acts(change: ChangeRequest, view: Any) -> tuple[list[Act], list[Act]]:
+def _acts(change: ChangeRequest, view: Any, incident: Incident | None) -> tuple[list[Act], list[Act]]:
     """Return what stands in the bar (the one filled button and one beside it) and what stands in the margin."""
     every = [
         Act(
             action.key,
             action.label,
-            _url(change, action),
-            ICONS.get(action.key, "arrow-right"),
+            _url(change, action, incident),
+            action.icon or "arrow-right",
             "go" if action.primary else "stop" if action.danger else "",
             action.refusal,
         )
@@ -125,7 +108,7 @@ def _acts(change: ChangeRequest, view: Any) -> tuple[list[Act], list[Act]]:
     ]
     usable = [act for act in every if not act.refusal]
     go = [act for act in usable if act.tone == "go"][:1]
-    beside = [act for act in usable if act.key in ("send_back", "recall", "start_rollback") and act not in go][:1]
+    beside = [act for act in usable if act.key in BESIDE and act not in go][:1]
     bar = [*beside, *go]
     return bar, [act for act in every if act not in bar]
 
@@ -158,14 +141,65 @@ def _tabs(change: ChangeRequest, view: Any, signed: int) -> list[dict[str, Any]]
     ]
 
 
+def _next(change: ChangeRequest, view: Any, bar: list[Act]) -> dict[str, str]:
+    """Return the first thing the page says: what is owed next, by whom."""
+    heading, colon, text = view.next_action.partition(": ")
+    look = words.look(words.spoken(change.status))
+    mine = bool(bar) and bar[-1].tone == "go"
+    return {
+        "tone": "info" if mine or view.unmet else look.tone,
+        "icon": bar[-1].icon if mine else look.icon,
+        "heading": f"Next: {heading[0].lower()}{heading[1:]}" if mine and colon else heading,
+        "text": text[:1].upper() + text[1:],
+    }
+
+
+def _gates(change: ChangeRequest, view: Any) -> dict[str, Any]:
+    """Return the margin's list: what stands before the next step, and before a later one."""
+    _, word = conditions.NEXT.get(change.status, ("", ""))
+    count = len(view.unmet)
+    return {
+        "gates_heading": f"Before it can be {word}" if word else "Nothing is owed",
+        "open_text": f"{count} open",
+        "nothing_open": "Every condition is met." if word else "This change has ended.",
+        "later": view.later,
+    }
+
+
+def _notes(change: ChangeRequest, incidents: list[Incident]) -> list[dict[str, str]]:
+    """Return what else must be seen at once: runs under way and open incidents."""
+    notes = [
+        {
+            "tone": "info",
+            "icon": "player-play",
+            "id": f"run-{run.pk}",
+            "heading": f"{run.code} on {run.target.name} is {run.state}",
+            "url": reverse("run", args=[run.code]),
+            "go": "Watch the run",
+        }
+        for run in Execution.objects.filter(change=change).open().select_related("target").order_by("pk")
+    ]
+    return notes + [
+        {
+            "tone": "warn",
+            "icon": "lifebuoy",
+            "id": f"incident-{one.pk}",
+            "heading": f"{one.code}: {one.title}",
+            "url": reverse("incident", args=[one.code]),
+            "go": "Cause, lesson and closure",
+        }
+        for one in incidents
+    ]
+
+
 def build(request: HttpRequest, change: ChangeRequest) -> tuple[Frame, Any]:
     """Return the frame and the overview it was drawn from; a constant number of queries."""
     view = overview.overview(change=change, person=request.user, now=timezone.now())
+    incidents = list(Incident.objects.filter(change=change, closed_at=None).order_by("pk"))
     steps, label = _steps(view)
-    bar, asides = _acts(change, view)
+    bar, asides = _acts(change, view, incidents[0] if incidents else None)
     signed = sum(1 for _, signature in view.required if signature)
-    mine = any(act.tone == "go" for act in bar)
-    heading, _, text = view.next_action.partition(": ") if ": " in view.next_action[:60] else (view.next_action, "", "")
+    papers = (("Log lines", "change-log"), ("Changelog entry", "change-changelog"))
     frame = Frame(
         steps=steps,
         steps_label=label,
@@ -174,20 +208,14 @@ def build(request: HttpRequest, change: ChangeRequest) -> tuple[Frame, Any]:
         asides=asides,
         unmet=list(view.unmet),
         met=list(view.met),
-        next={
-            "tone": "info" if mine or view.unmet else words.look(words.spoken(change.status)).tone,
-            "icon": bar[-1].icon if mine else words.look(words.spoken(change.status)).icon,
-            "heading": heading,
-            "text": text,
-        },
+        next=_next(change, view, bar),
         signed_text=f"{signed} of {len(view.required)} needed",
         digest_label="Digest of what is signed" if change.content_digest else "Digest of the script",
-        papers=[
-            {"label": "Log lines", "url": reverse("change-log", args=[change.code])},
-            {"label": "Changelog entry", "url": reverse("change-changelog", args=[change.code])},
-        ],
-        disk=view.disk if view.disk and (view.disk.differs or view.disk.missing) else None,
+        papers=[{"label": text, "url": reverse(name, args=[change.code])} for text, name in papers],
+        disk=view.disk if view.disk.differs else None,
         may_edit=any(act.key == "document" and not act.refusal for act in [*bar, *asides]),
+        notes=_notes(change, incidents),
+        **_gates(change, view),
     )
     return frame, view
 

@@ -62,7 +62,7 @@ def executions(request: HttpRequest, code: str) -> HttpResponse:
     """Show every run of this change."""
     change = frame.change_or_404(code)
     context = frame.context(request, change, "executions")
-    context["frame"].exits = exits_of(change, context["frame"])
+    context["exits"] = exits_of(change)
     pages = Paginator(Execution.objects.filter(change=change).for_lists(), PAGE)
     context["page"] = pages.get_page(request.GET.get("page"))
     return render(request, "changes/executions.html", context)

@@ -12,9 +12,9 @@ from changecontrol.rules import signing
 from changecontrol.rules.lifecycle import Duty, Purpose, State
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import progress
+from changecontrol.services.statements import script as script_of
 from changecontrol.web import saying
 from changecontrol.web.access import duties_of
-from changecontrol.web.summary import script_of
 
 #: events the page shows; the log holds every one
 SHOWN = 200

@@ -14,10 +14,10 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from changecontrol.models import ChangeRequest, Revision
+from changecontrol.services.statements import script as script_of
 from changecontrol.web import frame, sql_blocks
 from changecontrol.web.access import reads
 from changecontrol.web.findings import LETTERS, files_of, findings_of, marks, says
-from changecontrol.web.summary import script_of
 
 TITLES = {"forward": "Forward", "rollback": "Rollback", "verify": "Verify"}
 DIFF_CSS = {"+": "is-add", "-": "is-del", "@": "is-at"}

@@ -9,12 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from changecontrol.models import ChangeRequest, ExecutionEvent, Revision
+from changecontrol.models import ChangeRequest, ExecutionEvent
 from changecontrol.rules import signing
 from changecontrol.rules.lifecycle import Purpose, State
-from changecontrol.rules.script import LockClass, Script, from_json
+from changecontrol.rules.script import LockClass, Script
+from changecontrol.services.statements import script as script_of
 from changecontrol.web import frame, saying
 from changecontrol.web.access import reads
+from changecontrol.web.exits import exits_of
 from changecontrol.web.signature_rows import required_rows, void_rows
 
 WAITS = {
@@ -30,12 +32,6 @@ CLASSES = {
     "forward-fix only": ("warn", "arrow-right", "No rollback.", "A mistake is mended by a further change."),
     "restore only": ("warn", "lifebuoy", "No rollback.", "The only way back is restoring a backup."),
 }
-
-
-def script_of(revision: Revision | None, direction: str) -> Script | None:
-    """Return the frozen plan of one file, or None where the revision has no such file."""
-    plan = (revision.plan or {}).get(direction) if revision else None
-    return from_json(plan) if plan else None
 
 
 def _touched(script: Script | None, protected: set[str]) -> list[tuple[str, str]]:
@@ -147,6 +143,7 @@ def summary_context(request: HttpRequest, change: ChangeRequest) -> dict[str, An
         "locks": _locks(script, _took(proven)),
         "locks_say": "Who waits is predicted from the kind of statement; times are what staging took. "
         "Measured locks come with the rehearsal, in a later release.",
+        "exits": exits_of(change),
         "documentation": _documentation(change),
         "signature_rows": [
             *(row for row in required_rows(view) if row["word"] == "valid" or row["key"] in now),
