@@ -111,7 +111,8 @@ def test_it_needs_what_any_statement_in_either_script_needs() -> None:
 def test_it_says_which_rule_fired_on_which_statement() -> None:
     routing = route([script("ALTER TABLE record_audit ADD COLUMN device_info jsonb")], POLICY)
     assert routing.reasons[0].sentence == (
-        "Statement 1 touches `record_audit`, a protected table: rule 1, “protected table”, asks for a compliance review."
+        "Statement 1 touches `record_audit`, a protected table: rule 1, “protected table”, asks for a compliance "
+        "review."
     )
 
 
