@@ -1,0 +1,255 @@
+"""The catalog queries behind a fingerprint: one per kind of object, each row (name, definition).
+
+They run with an empty search_path, so that every name in a definition is qualified. `owner(oid)`, `acl(...)` and
+`member(class, oid)` are filled in by snapshot.py. OIDs, sizes, statistics and positions never appear.
+"""
+# ruff: noqa: S608 -- the pieces put together here are constants of this module
+
+from __future__ import annotations
+
+#: Our own schema, the system's and everybody's temporary ones.
+_SCHEMAS = (
+    "n.nspname NOT IN ('changecontrol', 'pg_catalog', 'information_schema')"
+    " AND n.nspname !~ '^pg_(toast|temp)' AND n.nspname !~ '^pg_toast_temp'"
+)
+
+#: The migrating role itself reads as one word, so that databases migrated by different roles compare.
+_OWNER = "CASE WHEN {0} = current_user::regrole THEN '@self' ELSE pg_get_userbyid({0}) END"
+
+
+def _owner(column: str) -> str:
+    return _OWNER.format(column)
+
+
+def _acl(acl: str, kind: str, owner: str) -> str:
+    """Every grant as grantee=privileges, sorted; the default grants written out, so that NULL equals them."""
+    grantee = (
+        "CASE x.grantee WHEN 0 THEN 'public' WHEN current_user::regrole THEN '@self'"
+        " ELSE pg_get_userbyid(x.grantee)::text END"
+    )
+    return (
+        f"(SELECT coalesce(string_agg(g, ', ' ORDER BY g COLLATE \"C\"), '') FROM ("
+        f"SELECT {grantee} || '=' || string_agg(x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END,"
+        f" '/' ORDER BY x.privilege_type) AS g"
+        f" FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) x GROUP BY x.grantee) grants)"
+    )
+
+
+def _own(catalog: str, oid: str) -> str:
+    """Not a part of an extension."""
+    return (
+        f"NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = '{catalog}'::regclass"
+        f" AND d.objid = {oid} AND d.deptype = 'e')"
+    )
+
+
+_REL = "format('%I.%I', n.nspname, c.relname)"
+_RELKIND = (
+    "CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN"
+    " 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'composite type' WHEN 'S' THEN 'sequence' END"
+)
+
+SCHEMAS_SQL = f"""
+SELECT format('schema %I', n.nspname), 'owner ' || {_owner("n.nspowner")} || '; grants ' ||
+  {_acl("n.nspacl", "n", "n.nspowner")}
+FROM pg_namespace n WHERE {_SCHEMAS} AND {_own("pg_namespace", "n.oid")}
+"""
+
+RELATIONS_SQL = f"""
+SELECT {_RELKIND} || ' ' || {_REL}, concat_ws('; ',
+  'owner ' || {_owner("c.relowner")},
+  CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END,
+  CASE WHEN c.relkind = 'p' THEN 'partitioned by ' || pg_get_partkeydef(c.oid) END,
+  CASE WHEN c.relispartition THEN 'partition ' || pg_get_expr(c.relpartbound, c.oid) END,
+  (SELECT 'inherits ' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
+   FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relkind IN ('r', 'p', 'f')),
+  CASE WHEN c.relrowsecurity THEN 'row security on' END,
+  CASE WHEN c.relforcerowsecurity THEN 'row security forced' END,
+  CASE WHEN c.relreplident NOT IN ('d', 'n') THEN 'replica identity ' || c.relreplident::text END,
+  CASE WHEN c.reloftype <> 0 THEN 'of ' || c.reloftype::regtype END,
+  (SELECT 'method ' || amname FROM pg_am WHERE oid = c.relam AND amname <> 'heap'),
+  (SELECT 'tablespace ' || spcname FROM pg_tablespace WHERE oid = c.reltablespace),
+  'options ' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o),
+  CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN 'not populated' END,
+  CASE WHEN c.relkind IN ('v', 'm') THEN 'as ' || pg_get_viewdef(c.oid) END,
+  CASE WHEN c.relkind = 'S' THEN (SELECT concat_ws(' ', format_type(s.seqtypid, NULL), 'start', s.seqstart,
+    'increment', s.seqincrement, 'min', s.seqmin, 'max', s.seqmax, 'cache', s.seqcache,
+    CASE WHEN s.seqcycle THEN 'cycle' END) FROM pg_sequence s WHERE s.seqrelid = c.oid) END,
+  CASE WHEN c.relkind = 'S' THEN (SELECT 'owned by ' || d.refobjid::regclass || '.' || a.attname
+    FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0) END,
+  CASE WHEN c.relkind <> 'c' THEN 'grants ' || CASE WHEN c.relkind = 'S' THEN {_acl("c.relacl", "s", "c.relowner")}
+    ELSE {_acl("c.relacl", "r", "c.relowner")} END END)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND {_SCHEMAS} AND {_own("pg_class", "c.oid")}
+"""
+
+COLUMNS_SQL = f"""
+SELECT format('column %I.%I.%I', n.nspname, c.relname, a.attname), concat_ws(' ',
+  format_type(a.atttypid, a.atttypmod),
+  CASE WHEN a.attcollation <> t.typcollation THEN 'collate ' || a.attcollation::regcollation END,
+  CASE WHEN a.attnotnull THEN 'not null' END,
+  CASE a.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
+  CASE a.attgenerated WHEN 's' THEN 'generated stored' WHEN 'v' THEN 'generated virtual' END,
+  'default ' || pg_get_expr(f.adbin, f.adrelid),
+  CASE WHEN a.attstorage <> t.typstorage THEN 'storage ' || a.attstorage::text END,
+  CASE WHEN a.attcompression <> '' THEN 'compression ' || a.attcompression::text END,
+  CASE WHEN coalesce(a.attstattarget, -1) <> -1 THEN 'statistics ' || a.attstattarget END,
+  CASE WHEN NOT a.attislocal THEN 'inherited' END,
+  'options ' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) o),
+  'grants ' || (SELECT string_agg(g, ', ' ORDER BY g COLLATE "C") FROM (SELECT
+     CASE x.grantee WHEN 0 THEN 'public' WHEN current_user::regrole THEN '@self'
+       ELSE pg_get_userbyid(x.grantee)::text END || '=' || x.privilege_type AS g
+     FROM aclexplode(a.attacl) x) grants))
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+  AND {_SCHEMAS} AND {_own("pg_class", "c.oid")}
+"""
+
+#: (table, column names in their order): compared apart, because a column added again goes to the end.
+COLUMN_ORDER_SQL = f"""
+SELECT {_REL}, array_agg(a.attname::text ORDER BY a.attnum)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f', 'c') AND {_SCHEMAS}
+  AND {_own("pg_class", "c.oid")} GROUP BY 1
+"""
+
+CONSTRAINTS_SQL = f"""
+SELECT format('constraint %I on %s', k.conname, CASE WHEN k.contypid <> 0 THEN 'domain ' || k.contypid::regtype
+  ELSE k.conrelid::regclass::text END), concat_ws(' ', pg_get_constraintdef(k.oid),
+  CASE WHEN NOT k.conislocal THEN 'inherited' END, CASE WHEN k.connoinherit AND k.contype = 'c' THEN 'no inherit' END)
+FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+WHERE k.contype <> 't' AND {_SCHEMAS} AND {_own("pg_constraint", "k.oid")}
+  AND (k.conrelid = 0 OR {_own("pg_class", "k.conrelid")})
+"""
+
+INDEXES_SQL = f"""
+SELECT 'index ' || {_REL}, concat_ws('; ', pg_get_indexdef(c.oid),
+  CASE WHEN NOT x.indisvalid THEN 'INVALID' END, CASE WHEN NOT x.indisready THEN 'not ready' END,
+  CASE WHEN x.indisclustered THEN 'clustered' END, CASE WHEN x.indisreplident THEN 'replica identity' END,
+  (SELECT 'tablespace ' || spcname FROM pg_tablespace WHERE oid = c.reltablespace))
+FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE {_SCHEMAS} AND {_own("pg_class", "x.indrelid")}
+"""
+
+TRIGGERS_SQL = f"""
+SELECT format('trigger %I on %s', t.tgname, t.tgrelid::regclass), concat_ws('; ', pg_get_triggerdef(t.oid),
+  CASE t.tgenabled WHEN 'D' THEN 'DISABLED' WHEN 'R' THEN 'enabled replica' WHEN 'A' THEN 'enabled always' END)
+FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT t.tgisinternal AND {_SCHEMAS} AND {_own("pg_trigger", "t.oid")}
+"""
+
+RULES_SQL = f"""
+SELECT format('rule %I on %s', r.rulename, r.ev_class::regclass), concat_ws('; ', pg_get_ruledef(r.oid),
+  CASE r.ev_enabled WHEN 'D' THEN 'DISABLED' WHEN 'R' THEN 'enabled replica' WHEN 'A' THEN 'enabled always' END)
+FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE r.rulename <> '_RETURN' AND {_SCHEMAS} AND {_own("pg_class", "c.oid")}
+"""
+
+POLICIES_SQL = f"""
+SELECT format('policy %I on %s', p.polname, p.polrelid::regclass), concat_ws(' ',
+  CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
+  CASE p.polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update' WHEN 'd' THEN 'delete'
+    ELSE 'all' END,
+  'to ' || (SELECT string_agg(CASE r WHEN 0 THEN 'public' WHEN current_user::regrole THEN '@self'
+    ELSE pg_get_userbyid(r)::text END, ', ' ORDER BY r = 0, pg_get_userbyid(r)) FROM unnest(p.polroles) r),
+  'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE {_SCHEMAS}
+"""
+
+FUNCTIONS_SQL = f"""
+SELECT CASE p.prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE 'function ' END ||
+  format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), concat_ws('; ',
+  'owner ' || {_owner("p.proowner")},
+  CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid)
+    ELSE (SELECT concat_ws(' ', a.aggtransfn, a.aggfinalfn, format_type(a.aggtranstype, NULL), a.agginitval)
+          FROM pg_aggregate a WHERE a.aggfnoid = p.oid) END,
+  'grants ' || {_acl("p.proacl", "f", "p.proowner")})
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE {_SCHEMAS} AND {_own("pg_proc", "p.oid")}
+"""
+
+TYPES_SQL = f"""
+SELECT CASE t.typtype WHEN 'e' THEN 'enum ' WHEN 'd' THEN 'domain ' WHEN 'r' THEN 'range ' ELSE 'type ' END ||
+  format('%I.%I', n.nspname, t.typname), concat_ws('; ', 'owner ' || {_owner("t.typowner")},
+  (SELECT 'labels ' || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
+   FROM pg_enum e WHERE e.enumtypid = t.oid),
+  CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
+  CASE WHEN t.typnotnull THEN 'not null' END, 'default ' || t.typdefault,
+  (SELECT 'subtype ' || format_type(r.rngsubtype, NULL) FROM pg_range r WHERE r.rngtypid = t.oid),
+  'grants ' || {_acl("t.typacl", "T", "t.typowner")})
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE t.typtype IN ('e', 'd', 'r', 'b') AND t.typelem = 0 AND {_SCHEMAS} AND {_own("pg_type", "t.oid")}
+  AND NOT (t.typtype = 'b' AND t.typname ~ '^_')
+"""
+
+EXTENSIONS_SQL = """
+SELECT format('extension %I', e.extname), concat('version ', e.extversion, '; schema ', n.nspname)
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+"""
+
+STATISTICS_SQL = f"""
+SELECT format('statistics %I.%I', n.nspname, s.stxname), concat_ws('; ', pg_get_statisticsobjdef(s.oid),
+  'owner ' || {_owner("s.stxowner")}, 'target ' || nullif(coalesce(s.stxstattarget, -1), -1))
+FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {_SCHEMAS}
+"""
+
+DEFAULT_GRANTS_SQL = f"""
+SELECT format('default grants of %s on %s%s', {_owner("d.defaclrole")}, d.defaclobjtype,
+  coalesce(' in ' || n.nspname, '')),
+  (SELECT string_agg(CASE x.grantee WHEN 0 THEN 'public' WHEN current_user::regrole THEN '@self'
+     ELSE pg_get_userbyid(x.grantee)::text END || '=' || x.privilege_type, ', '
+     ORDER BY x.grantee = 0, pg_get_userbyid(x.grantee), x.privilege_type) FROM aclexplode(d.defaclacl) x)
+FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
+WHERE n.oid IS NULL OR ({_SCHEMAS})
+"""
+
+EVENT_TRIGGERS_SQL = f"""
+SELECT format('event trigger %I', e.evtname), concat_ws('; ', e.evtevent, e.evtfoid::regproc, e.evtenabled,
+  'owner ' || {_owner("e.evtowner")}, array_to_string(e.evttags, ', '))
+FROM pg_event_trigger e WHERE {_own("pg_event_trigger", "e.oid")}
+"""
+
+PUBLICATIONS_SQL = f"""
+SELECT format('publication %I', p.pubname), concat_ws('; ', 'owner ' || {_owner("p.pubowner")},
+  CASE WHEN p.puballtables THEN 'all tables' END,
+  concat_ws(' ', 'insert ' || p.pubinsert, 'update ' || p.pubupdate, 'delete ' || p.pubdelete),
+  (SELECT string_agg(r.prrelid::regclass::text, ', ' ORDER BY r.prrelid::regclass::text)
+   FROM pg_publication_rel r WHERE r.prpubid = p.oid))
+FROM pg_publication p
+"""
+
+#: Objects below OID 16384 were made by initdb and carry its comments; schema public belongs to the database.
+COMMENTS_SQL = """
+SELECT format('comment on %s %s', i.type, i.identity), d.description
+FROM pg_description d, LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
+WHERE (d.objoid >= 16384 OR (d.classoid = 'pg_namespace'::regclass
+    AND d.objoid = (SELECT oid FROM pg_namespace WHERE nspname = 'public')))
+  AND i.identity IS NOT NULL AND i.type <> 'extension'
+  AND coalesce(i.schema, '') NOT IN ('changecontrol', 'pg_catalog', 'information_schema')
+  AND i.identity NOT LIKE 'changecontrol.%' AND i.identity NOT LIKE '% on changecontrol.%'
+  AND i.identity <> 'changecontrol'
+  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = d.classoid AND e.objid = d.objoid AND e.deptype = 'e')
+"""
+
+QUERIES = (
+    SCHEMAS_SQL,
+    RELATIONS_SQL,
+    COLUMNS_SQL,
+    CONSTRAINTS_SQL,
+    INDEXES_SQL,
+    TRIGGERS_SQL,
+    RULES_SQL,
+    POLICIES_SQL,
+    FUNCTIONS_SQL,
+    TYPES_SQL,
+    EXTENSIONS_SQL,
+    STATISTICS_SQL,
+    DEFAULT_GRANTS_SQL,
+    EVENT_TRIGGERS_SQL,
+    PUBLICATIONS_SQL,
+    COMMENTS_SQL,
+)
