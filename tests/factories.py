@@ -62,3 +62,37 @@ def journey(say: Callable[[str], None] = lambda line: None) -> Journey:
 def queued() -> list[Execution]:
     """Return the queued executions, oldest first."""
     return list(Execution.objects.filter(state=State.QUEUED).order_by("pk"))
+
+
+def small_folder(folder: Path, **files: str) -> Path:
+    """Write a migrations folder of three harmless migrations; `files` (name with __ for /, without .sql) replace or add.
+
+    001 makes a table with three rows, 002 adds a column in one step, 003 runs three steps: a column, an index built
+    CONCURRENTLY, a comment.
+    """
+    texts = {
+        "001_first": header("001", "none") + "BEGIN;\nCREATE TABLE thing (id int PRIMARY KEY, name text);\n"
+        "INSERT INTO thing SELECT n, 'thing ' || n FROM generate_series(1, 3) AS n;\nCOMMIT;\n",
+        "rollback__001_rollback": "-- Rollback: 001 - first\nBEGIN;\nDROP TABLE thing;\nCOMMIT;\n",
+        "002_second": header("002", "001") + "BEGIN;\nALTER TABLE thing ADD COLUMN color text;\nCOMMIT;\n",
+        "rollback__002_rollback": "-- Rollback: 002 - second\nBEGIN;\nALTER TABLE thing DROP COLUMN color;\nCOMMIT;\n",
+        "003_third": header("003", "001")
+        + "BEGIN;\nALTER TABLE thing ADD COLUMN size int;\nCOMMIT;\n"
+        + "CREATE INDEX CONCURRENTLY thing_size ON thing (size);\n"
+        + "BEGIN;\nCOMMENT ON COLUMN thing.size IS 'Size in millimeters.';\nCOMMIT;\n",
+        "rollback__003_rollback": "-- Rollback: 003 - third\nDROP INDEX CONCURRENTLY IF EXISTS thing_size;\n"
+        "BEGIN;\nALTER TABLE thing DROP COLUMN size;\nCOMMIT;\n",
+        **files,
+    }
+    for name, text in texts.items():
+        path = folder / f"{name.replace('__', '/')}.sql"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def header(number: str, dependencies: str) -> str:
+    return (
+        f"-- Migration: {number} - small\n-- Ticket: TICKET-{number}\n-- Author: Ada Lindqvist\n-- Date: 2026-01-01\n"
+        f"-- Purpose: A small migration for the tests\n-- Dependencies: {dependencies}\n-- Rollback: lossless\n\n"
+    )
