@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -51,11 +52,12 @@ def gather(
     disk_differs: bool = False,
     environment_kind: str = "",
     known: Standing | None = None,
+    checked: dict[str, bool] | None = None,
 ) -> Facts:
     """Return the facts of `change` in a constant number of queries.
 
     `environment_kind` says for which run dependencies are asked: "development", "staging" or "production"; empty: the
-    next one in its status. `known` saves reading the rows again.
+    next one in its status. `known` and `checked` (the facts of the checklist) save asking again what is known already.
     """
     known = known or standing.read(change)
     kind = environment_kind or (
@@ -77,7 +79,7 @@ def gather(
         blocking_findings=_blocking(known),
         disk_differs=disk_differs,
         missing_meanings=known.missing,
-        open_items=open_items(known, checklist_facts.evaluate(change, now=now, known=known)),
+        open_items=open_items(known, checked or checklist_facts.evaluate(change, now=now, known=known)),
         empty_duties=empty_duties(known),
         staging_targets=_names(staging),
         staging_unproven=_names(one for one in staging if not _proven(known, one)),
@@ -96,7 +98,7 @@ def gather(
         way_back=WAYS.get(known.revision.rollback_class if known.revision else "", RollbackWay.SCRIPT),
         open_incidents=tuple(one.code for one in known.incidents if one.closed_at is None),
         incident_incomplete=_incident_incomplete(known),
-        incident_closures=frozenset(one.duty for one in known.valid if one.meaning == Meaning.INCIDENT_CLOSURE),
+        incident_closures=_incident_closures(known),
         watch_ends_in_s=(known.watch.ends_at - now).total_seconds() if known.watch else None,
         verdict_signed=known.signed(Meaning.WATCH_VERDICT) is not None,
     )
@@ -164,6 +166,20 @@ def empty_duties(known: Standing) -> tuple[str, ...]:
         elif not place(duty, set()):
             found.append(f"{duty} apart from those who sign under another duty")
     return tuple(found)
+
+
+def _incident_closures(known: Standing) -> frozenset[str]:
+    """Return the duties under which the closure of every incident is signed; each signature names its incident."""
+    signed = [
+        (one.duty, (json.loads(one.context).get("about") or {}).get("incident"))
+        for one in known.valid
+        if one.meaning == Meaning.INCIDENT_CLOSURE
+    ]
+    found = {duty for duty, _ in signed}
+    for incident in known.incidents:
+        if incident.closed_at is None:
+            found &= {duty for duty, code in signed if code == incident.code}
+    return frozenset(found)
 
 
 def _incident_incomplete(known: Standing) -> tuple[str, ...]:

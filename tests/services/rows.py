@@ -251,9 +251,11 @@ def sign(
     at: datetime = NOW,
     execution: Execution | None = None,
     duty: str = "",
+    about: dict[str, Any] | None = None,
 ) -> Signature:
     signer = person(username)
-    context = json.dumps({"schema": 1, "status": change.status}, sort_keys=True, separators=(",", ":"))
+    told = {"about": about or {}, "schema": 1, "status": change.status}
+    context = json.dumps(told, sort_keys=True, separators=(",", ":"))
     with acting(signer):
         return Signature.objects.create(
             change=change,

@@ -232,7 +232,8 @@ def test_it_tells_the_age_of_the_newest_acceptance() -> None:
 def test_it_tells_incidents_their_gaps_and_their_closures() -> None:
     change = rows.change("rolled_back")
     found = rows.incident(change, cause="A lock.")
-    rows.sign(change, "incident closure", "quin")
+    rows.sign(change, "incident closure", "quin", about={"incident": found.code})
+    rows.sign(change, "incident closure", "theo", about={"incident": "I-9999"})
     facts = facts_of(change)
     assert facts.open_incidents == (found.code,)
     assert facts.incident_incomplete == (f"{found.code} has no lesson yet.",)
