@@ -7,14 +7,8 @@ from changecontrol.repository.files import (
     NotReadable,
     RepositoryMissing,
 )
-from changecontrol.repository.folder import (
-    Frozen,
-    MigrationFiles,
-    MigrationMissing,
-    NoFreeNumber,
-    NumberTwice,
-    Repository,
-)
+from changecontrol.repository.folder import Frozen, Repository
+from changecontrol.repository.listing import MigrationFiles, MigrationMissing, NoFreeNumber, NumberTwice
 from changecontrol.repository.scaffold import BadField, CannotCreate
 
 __all__ = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from changecontrol.repository import files, git, scaffold
+from changecontrol.repository import files, git, listing, scaffold
+from changecontrol.repository.listing import MigrationFiles
 from changecontrol.rules import manifest, naming, pair, script
 from changecontrol.rules.finding import Finding
 from changecontrol.rules.naming import Entry, MigrationName
@@ -17,31 +17,6 @@ from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Direction, Script
 
 POLICY_FILE = "changecontrol.toml"
-
-
-class MigrationMissing(Refused):
-    """There is no migration {number} in the migrations repository. Create {number}_description.sql first."""
-
-
-class NumberTwice(Refused):
-    """Migration {number} exists more than once: {files}. Give all but one of them the next free number."""
-
-
-class NoFreeNumber(Refused):
-    """Migration 999 exists, and numbers have three digits. Begin a new repository with a baseline."""
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationFiles:
-    """One migration as its names show it; paths are relative. Nothing was opened."""
-
-    number: int
-    stem: str
-    forward: str
-    rollback: str
-    verify: str
-    has_rollback: bool
-    has_verify: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +55,7 @@ class Repository:
 
     def migrations(self) -> list[MigrationFiles]:
         """List the migrations in order of their numbers, from the names alone."""
-        return _migrations(self.entries())
+        return listing.migrations(self.entries())
 
     def findings(self) -> list[Finding]:
         """Give what names and places show to be wrong. What is inside a migration's files is found by `read`."""
@@ -89,7 +64,7 @@ class Repository:
     def _examine(self, entries: list[Entry]) -> list[Finding]:
         no_way_back = {
             migration.number
-            for migration in _migrations(entries)
+            for migration in listing.migrations(entries)
             if not migration.has_rollback and self._declares_no_way_back(migration)
         }
         return naming.examine(entries, no_way_back=no_way_back)
@@ -107,10 +82,10 @@ class Repository:
         Raises MigrationMissing, NumberTwice, the refusals of reading a file and those of `script.parse`.
         """
         entries = self.entries()
-        migration = _one(entries, number)
+        migration = listing.one(entries, number)
         forward = files.read(self.root, migration.forward)
-        rollback = self._read_if(migration.rollback, there=migration.has_rollback)
-        verify = self._read_if(migration.verify, there=migration.has_verify)
+        rollback = files.read(self.root, migration.rollback) if migration.has_rollback else None
+        verify = files.read(self.root, migration.verify) if migration.has_verify else None
         own = {migration.forward: forward, migration.rollback: rollback, migration.verify: verify}
         own_bytes = {path: data for path, data in own.items() if data is not None}
         sources = self._sources(own_bytes)
@@ -118,7 +93,7 @@ class Repository:
         rollback_script = _parse_if(rollback, migration.rollback, Direction.ROLLBACK, sources)
         verify_script = _parse_if(verify, migration.verify, Direction.VERIFY, sources)
         found = [item for item in self._examine(entries) if item.file in own]
-        numbers = {f"{item.number:03d}" for item in _migrations(entries)}
+        numbers = {f"{item.number:03d}" for item in listing.migrations(entries)}
         found += pair.examine(forward_script, rollback_script, verify_script, numbers=numbers)
         origin = git.origin(self.root, own_bytes | sources, main=migration.forward)
         steps = plans(forward_script, rollback_script, verify_script)
@@ -137,9 +112,6 @@ class Repository:
             git_commit=origin.commit if origin else None,
             git_author=origin.author if origin else None,
         )
-
-    def _read_if(self, path: str, *, there: bool) -> bytes | None:
-        return files.read(self.root, path) if there else None
 
     def _sources(self, own: dict[str, bytes]) -> dict[str, bytes]:
         """Read every file that is included, directly or by another one. A missing one is refused by the parser."""
@@ -183,9 +155,7 @@ class Repository:
         """
         naming.check_description(description)
         while True:
-            name = MigrationName(_next_number(self.entries()), description)
-            if name.number > 999:
-                raise NoFreeNumber()
+            name = MigrationName(listing.next_number(self.entries()), description)
             dependencies = f"{name.number - 1:03d}" if name.number > 1 else "none"
             texts = scaffold.contents(name, ticket=ticket, author=author, date=date, dependencies=dependencies)
             try:
@@ -196,15 +166,16 @@ class Repository:
 
     def _write(self, path: str, text: str) -> Path:
         target = self.root / path
+        if not target.parent.resolve().is_relative_to(self.root):
+            raise files.LinkOutside(file=target.parent.name)
         try:
-            if not target.parent.resolve().is_relative_to(self.root):
-                raise files.LinkOutside(file=target.parent.name)
-            target.parent.mkdir(exist_ok=True)
+            if not target.parent.is_dir():
+                target.parent.mkdir()
             with target.open("x", encoding="utf-8", newline="\n") as opened:
                 opened.write(text)
-        except FileExistsError:
-            raise
         except OSError as error:
+            if isinstance(error, FileExistsError) and target.parent.is_dir():
+                raise
             raise scaffold.CannotCreate(file=path, reason=error.strerror or str(error)) from None
         return target
 
@@ -216,38 +187,3 @@ def plans(forward: Script, rollback: Script | None, verify: Script | None) -> di
 
 def _parse_if(data: bytes | None, file: str, direction: Direction, sources: dict[str, bytes]) -> Script | None:
     return None if data is None else script.parse(data, file=file, direction=direction, sources=sources)
-
-
-def _migrations(entries: Iterable[Entry]) -> list[MigrationFiles]:
-    paths = {entry.path for entry in entries if not entry.is_folder}
-    # A folder that leads outside lists nothing; pretending its files were merely missing would hide that.
-    outside = {entry.path for entry in entries if entry.outside}
-    found = sorted(name for path in paths if (name := naming.parse(path)))
-    return [
-        MigrationFiles(
-            number=name.number,
-            stem=name.stem,
-            forward=name.forward,
-            rollback=name.rollback,
-            verify=name.verify,
-            has_rollback=name.rollback in paths or "rollback" in outside,
-            has_verify=name.verify in paths or "verify" in outside,
-        )
-        for name in found
-    ]
-
-
-def _one(entries: list[Entry], number: int) -> MigrationFiles:
-    found = [migration for migration in _migrations(entries) if migration.number == number]
-    if not found:
-        raise MigrationMissing(number=f"{number:03d}")
-    if len(found) > 1:
-        raise NumberTwice(number=f"{number:03d}", files=", ".join(item.forward for item in found))
-    return found[0]
-
-
-def _next_number(entries: list[Entry]) -> int:
-    taken = [name.number for entry in entries if (name := naming.parse(entry.path))]
-    for folder in ("rollback", "verify"):
-        taken += [number for entry in entries if (number := naming.parse_companion(entry.path, folder)) is not None]
-    return max(taken, default=0) + 1

@@ -8,28 +8,16 @@ plan_cache_mode = force_custom_plan) PostgreSQL folds the NULL test away and rea
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from changecontrol.rules.directives import Directive
 from changecontrol.rules.lexer import Token, significant
 from changecontrol.rules.objects import relation_name
 from changecontrol.rules.parser import Raw, choice, find, kind_of, parse_one, same, unwrap
 from changecontrol.rules.plan import Batch
-from changecontrol.rules.text import RefusedAt, Text
-
-SIZES = range(1, 100_001)
-
-
-class UnknownDirective(RefusedAt):
-    """{place}: “{written}” is no instruction known here. The one there is: -- changecontrol: batch key=id size=5000
-    with expect>0 at the end if every batch must change rows.
-    """
-
-
-class DirectiveNotAlone(RefusedAt):
-    """{place}: an instruction stands on a line of its own, directly before the statement it is about. Move it there."""
+from changecontrol.rules.text import RefusedAt
 
 
 class BatchInsideTransaction(RefusedAt):
@@ -48,41 +36,9 @@ class CannotBound(RefusedAt):
     """{place}: this statement cannot be cut into batches safely: {why}"""
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
-    """A parsed `-- changecontrol: batch …` line."""
-
-    offset: int
-    key: str
-    size: int
-    expect_positive: bool
-
-
-_KEY = r"(?:[A-Za-z_][\w$]*|\"(?:[^\"]|\"\")+\")"
-_BATCH = re.compile(rf"batch((?:\s+(?:key=(?:{_KEY}\.)?{_KEY}|size=\d+|expect>0))+)", re.ASCII)
-_PART = re.compile(rf"\s+(key=(?:{_KEY}\.)?{_KEY}|size=\d+|expect>0)", re.ASCII)
-_DIRECTIVE = re.compile(r"--\s*changecontrol\s*:\s*(.*?)\s*", re.I | re.S)
 _AGGREGATES = frozenset(
     {"count", "sum", "min", "max", "avg", "string_agg", "array_agg", "json_agg", "jsonb_agg", "bool_and", "bool_or"}
 )
-
-
-def directive(text: Text, token: Token) -> Directive | None:
-    """Read one comment; None when it is an ordinary one. Raises UnknownDirective, DirectiveNotAlone, CannotBound."""
-    match = _DIRECTIVE.fullmatch(token.text.decode("utf-8"))
-    if match is None:
-        return None
-    line = text.data[text.data.rfind(b"\n", 0, token.start) + 1 : token.start]
-    if line.removeprefix(b"\xef\xbb\xbf").strip():
-        raise DirectiveNotAlone(text, token.start)
-    written = match.group(1)
-    parts = _PART.findall(match.group(0)) if _BATCH.fullmatch(written) else []
-    values = {part.split("=")[0] if "=" in part else part: part.partition("=")[2] for part in parts}
-    if not parts or len(values) != len(parts) or "key" not in values or "size" not in values:
-        raise UnknownDirective(text, token.start, written=written)
-    if int(values["size"][:9]) not in SIZES:
-        raise CannotBound(text, token.start, why=f"size must lie between 1 and {SIZES[-1]} rows.")
-    return Directive(token.start, values["key"], int(values["size"]), "expect>0" in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +58,14 @@ def bounded(raw: Raw, wish: Directive) -> Batch:
     _refuse_unsafe(raw)
     pieces = _insert(raw, wish) if raw.kind == "InsertStmt" else _modify(raw)
     relation = pieces.relation
-    column = _identifier(wish.key.rpartition(".")[2] if '"' not in wish.key else _split_key(wish.key)[1])
-    if raw.kind == "UpdateStmt" and any(_fold(column) == unwrap(item).name for item in raw.node.target_list):
+    if raw.kind == "UpdateStmt" and any(wish.column == unwrap(item).name for item in raw.node.target_list):
         _refuse(raw, "it changes the key that the batches walk along. Choose a key that stays as it is.")
     alias = relation.alias.aliasname if relation.HasField("alias") else relation.relname
     if relation.alias.colnames:
         _refuse(raw, "its table renames columns. Give the table a plain alias.")
-    if _split_key(wish.key)[0] and _fold(_identifier(_split_key(wish.key)[0])) != alias:
+    if wish.qualifier not in ("", alias):
         _refuse(raw, f"the key must belong to {alias}, the table that the statement changes or reads from.")
-    key = f"{_quote(alias)}.{column}"
+    key = f"{_quote(alias)}.{_quote(wish.column)}"
     sql = raw.text.data[raw.start : raw.end]
     begin, end = pieces.where
     condition = sql[begin:end].decode("utf-8").strip()
@@ -118,7 +73,7 @@ def bounded(raw: Raw, wish: Directive) -> Batch:
     head, tail = sql[:begin].decode("utf-8").rstrip(), sql[end:].decode("utf-8").strip()
     batch = Batch(
         table=relation_name(relation),
-        key=_fold(column),
+        key=wish.column,
         size=wish.size,
         expect_positive=wish.expect_positive,
         bounded_sql=f"{head} {limits} AND (\n{condition}\n)" + (f"\n{tail}" if tail else ""),
@@ -237,10 +192,9 @@ def _refuse_shapes(raw: Raw, select: Any) -> None:
 
 def _walked(raw: Raw, select: Any, wish: Directive) -> Any:
     """Find the table whose key is walked: the one the key is qualified with, or the only one there is."""
-    qualifier = _fold(_identifier(_split_key(wish.key)[0])) if _split_key(wish.key)[0] else ""
     tables = [found for item in select.from_clause for found in _whole_tables(unwrap(item))]
-    if qualifier:
-        tables = [item for item in tables if qualifier == (item.alias.aliasname or item.relname)]
+    if wish.qualifier:
+        tables = [item for item in tables if wish.qualifier == (item.alias.aliasname or item.relname)]
     if len(tables) != 1:
         _refuse(
             raw, "it is not clear which table the key belongs to. Write key=alias.column with an alias of its FROM."
@@ -254,19 +208,6 @@ def _whole_tables(node: Any) -> list[Any]:
         sides = {"JOIN_INNER": (node.larg, node.rarg), "JOIN_LEFT": (node.larg,), "JOIN_RIGHT": (node.rarg,)}
         return [found for side in sides.get(choice(node, "jointype"), ()) for found in _whole_tables(unwrap(side))]
     return [node] if kind_of(node) == "RangeVar" else []
-
-
-def _split_key(key: str) -> tuple[str, str]:
-    parts = re.findall(_KEY, key)
-    return (parts[0], parts[1]) if len(parts) == 2 else ("", parts[0])
-
-
-def _identifier(written: str) -> str:
-    return written if written.startswith('"') else _quote(written.lower())
-
-
-def _fold(identifier: str) -> str:
-    return identifier[1:-1].replace('""', '"')
 
 
 def _quote(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from changecontrol.rules import batches, forbidden
+from changecontrol.rules import batches, directives, forbidden
 from changecontrol.rules.includes import Chunk
 from changecontrol.rules.lexer import TokenKind
 from changecontrol.rules.locks import is_concurrent, lock_class
@@ -53,7 +53,7 @@ class TwoDirectives(RefusedAt):
     """{place}: the statement that follows already has an instruction. Keep one."""
 
 
-Planned = tuple[Raw, batches.Directive | None]
+Planned = tuple[Raw, directives.Directive | None]
 
 
 def read(chunks: Sequence[Chunk]) -> list[Planned]:
@@ -70,7 +70,7 @@ def read(chunks: Sequence[Chunk]) -> list[Planned]:
             if len(before) > 1:
                 raise TwoDirectives(chunk.text, before[1].offset)
             if wishes and wishes[0].offset < raw.end:
-                raise batches.DirectiveNotAlone(chunk.text, wishes[0].offset)
+                raise directives.DirectiveNotAlone(chunk.text, wishes[0].offset)
             forbidden.refuse_statement(raw)
             found.append((raw, before[0] if before else None))
         if wishes:
@@ -79,9 +79,9 @@ def read(chunks: Sequence[Chunk]) -> list[Planned]:
     return found
 
 
-def _directives(chunk: Chunk) -> list[batches.Directive]:
+def _directives(chunk: Chunk) -> list[directives.Directive]:
     comments = (token for token in chunk.tokens if token.kind is TokenKind.COMMENT)
-    return [wish for token in comments if (wish := batches.directive(chunk.text, token)) is not None]
+    return [wish for token in comments if (wish := directives.directive(chunk.text, token)) is not None]
 
 
 class Assembly:
@@ -127,7 +127,7 @@ class Assembly:
         self._close(self._begin.sql)
         self._begin = None
 
-    def _place(self, raw: Raw, wish: batches.Directive | None) -> None:
+    def _place(self, raw: Raw, wish: directives.Directive | None) -> None:
         alone = stands_alone(raw)
         if self._begin is not None:
             if wish is not None:

@@ -119,8 +119,8 @@ def test_it_refuses_other_statements(sql: str) -> None:
         ("-- changecontrol: batch key=id key=id size=5\nDELETE FROM t WHERE a;", "UnknownDirective"),
         ("-- changecontrol: batch key=id; size=5\nDELETE FROM t WHERE a;", "UnknownDirective"),
         ("-- ChangeControl: skip\nDELETE FROM t WHERE a;", "UnknownDirective"),
-        ("-- changecontrol: batch key=id size=0\nDELETE FROM t WHERE a;", "CannotBound"),
-        ("-- changecontrol: batch key=id size=99999999999999999999\nDELETE FROM t WHERE a;", "CannotBound"),
+        ("-- changecontrol: batch key=id size=0\nDELETE FROM t WHERE a;", "BadSize"),
+        ("-- changecontrol: batch key=id size=99999999999999999999\nDELETE FROM t WHERE a;", "BadSize"),
     ],
 )
 def test_it_refuses_misplaced_and_unknown_instructions(sql: str, name: str) -> None:
