@@ -59,13 +59,15 @@ def compare(errand: Errand, clock: Callable[[], datetime]) -> Done:
     with visiting.visit_registered(target, purpose="comparison", place=place) as session:
         if ledger.rows(session):
             raise LedgerInUse(target=target.name)
-        major = fingerprint(session).major
+        known = fingerprint(session)
         there = snapshot.catalog(session)
-    with sandbox.sandbox(_server(target, place), name=f"adoption_{errand.pk}") as made:
+    server = _server(target, place)
+    with sandbox.sandbox(server, name=f"adoption {errand.pk}", encoding=known.encoding) as made:
+        with visiting.visit(made, purpose="comparison") as session:
+            if (found := fingerprint(session).major) != known.major:
+                raise MajorsDiffer(sandbox=found, target=target.name, found=known.major)
         sandbox.build(made, [one.forward_script for one in frozen])
         with visiting.visit(made, purpose="comparison") as session:
-            if (found := fingerprint(session).major) != major:
-                raise MajorsDiffer(sandbox=found, target=target.name, found=major)
             wanted = snapshot.catalog(session)
     different = snapshot.differences(wanted, there)
     return Done(
