@@ -9,38 +9,38 @@ from typing import Any
 from django.conf import settings
 
 from changecontrol.services.journal import Journal
-from changecontrol.targets import backup, connection, snapshot
+from changecontrol.targets import backup, connection, data_digests, snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
     """Catalog and data of a target at one moment."""
 
-    catalog: Any
-    data: Any
+    catalog: snapshot.Catalog
+    data: dict[str, data_digests.TableDigest]
 
 
 def shoot(session: connection.Session) -> Shot:
     """Read the catalog fingerprint and the data digests."""
-    return Shot(catalog=snapshot.catalog(session), data=snapshot.data(session))
+    return Shot(catalog=snapshot.catalog(session), data=data_digests.data(session, by_column=True))
 
 
 def compare(before: Shot, after: Shot, *, lossy: bool) -> dict[str, Any]:
     """Say whether a rollback gave back schema and data, as JSON: ok, schema, data, differences, lost, sentence."""
     differences = snapshot.differences(before.catalog, after.catalog)
-    told = list(differences.sentences())
-    lost = list(snapshot.lost(before.data, after.data))
-    schema = "differs" if differences else ("order only" if differences.order_only else "equal")
+    told = list(differences.said)
+    lost = list(data_digests.lost(before.data, after.data))
+    schema = differences.verdict
     rows = sum(table.rows for table in before.data.values())
     ok = schema != "differs" and (lossy or not lost)
     if schema == "differs":
-        sentence = f"The rollback did not give back the schema: {'; '.join(told[:5])}."
+        sentence = f"The rollback did not give back the schema: {' '.join(told[:5])}"
     elif lost and not lossy:
-        sentence = f"The rollback is declared lossless, and this is lost: {'; '.join(lost[:5])}."
+        sentence = f"The rollback is declared lossless, and this is lost: {' '.join(lost[:5])}"
     else:
         what = "Schema and data are" if not lost else "The schema is"
         sentence = f"{what} what {'they were' if not lost else 'it was'} before: {len(before.data)} tables, {rows} rows compared."
-        sentence += f" Lost, as declared: {'; '.join(lost[:5])}." if lost else ""
+        sentence += f" Lost, as declared: {' '.join(lost[:5])}" if lost else ""
     return {
         "ok": ok,
         "schema": schema,
