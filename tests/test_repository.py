@@ -226,6 +226,7 @@ def test_it_skips_numbers_that_any_file_holds(tmp_path: Path) -> None:
     make(tmp_path)
     (tmp_path / "rollback/007_rollback.sql").write_text("")
     assert Repository(tmp_path).create("a", "T-1", "Ada", date="2026-11-22")[0].name == "008_a.sql"
+    assert Repository(tmp_path).read(8).forward_script.header.dependencies == ("001",)
 
 
 def test_it_gives_authors_at_the_same_time_different_numbers(tmp_path: Path) -> None:

@@ -155,8 +155,10 @@ class Repository:
         """
         naming.check_description(description)
         while True:
-            name = MigrationName(listing.next_number(self.entries()), description)
-            dependencies = f"{name.number - 1:03d}" if name.number > 1 else "none"
+            entries = self.entries()
+            name = MigrationName(listing.next_number(entries), description)
+            earlier = listing.migrations(entries)
+            dependencies = f"{earlier[-1].number:03d}" if earlier else "none"
             texts = scaffold.contents(name, ticket=ticket, author=author, date=date, dependencies=dependencies)
             try:
                 # The rollback's name holds nothing but the number: whoever creates it first has taken the number.
