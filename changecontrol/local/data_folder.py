@@ -15,6 +15,9 @@ from changecontrol.rules.refusal import Refused
 
 #: How long a server that was told to stop (or lost its parent) may take before we say it is still running.
 GONE_SECONDS = 15.0
+FULL_BYTES = 1024 * 1024
+#: A new data folder takes about 40 MB, and one write-ahead segment more at once.
+FRESH_BYTES = 64 * 1024 * 1024
 _PARTS = ("PG_VERSION", "global/pg_control", "pg_wal", "base")
 _DAMAGE = ("PANIC", "could not locate a valid checkpoint", "incorrect checksum in control", "could not open file")
 
@@ -70,6 +73,9 @@ def initialize(
     """Run initdb in a folder of another name and rename it at the end: a half-made one is never taken for a whole."""
     half, word = data.with_name(data.name + ".new"), data.with_name(data.name + ".word")
     shutil.rmtree(half, ignore_errors=True)
+    places.make_folder(data.parent)
+    if shutil.disk_usage(data.parent).free < FRESH_BYTES:
+        raise DiskFull(folder=data, name=name)
     places.make_data_folder(half, account)
     write_private(word, password)
     if account:
@@ -81,7 +87,8 @@ def initialize(
         program = [str(initdb), "--pgdata", str(half), *options]
         process = processes.spawn(program, log=log, account=account, env=env, death_signal=signal.SIGKILL)
         if process.wait() != 0:
-            diagnose(processes.text_since(log, start), name=name, data=data, log=log)
+            said = processes.text_since(log, start, limit=1_000_000)
+            raise CannotStart(name=name, reason=_reason(said), log=log)
         half.rename(data)
     finally:
         word.unlink(missing_ok=True)
@@ -99,11 +106,19 @@ def examine(data: Path, *, name: str, major: int) -> None:
 
 
 def diagnose(text: str, *, name: str, data: Path, log: Path) -> NoReturn:
-    """Raise the refusal that fits what a server or initdb wrote before it gave up."""
-    telling = [line for line in text.splitlines() if any(w in line for w in ("FATAL", "PANIC", "error:", "ERROR"))]
-    reason = (telling or text.splitlines() or ["it wrote nothing"])[-1].strip()
-    if "No space left on device" in text:
+    """Raise the refusal that fits what a server wrote before it gave up."""
+    if _is_full(data.parent, text):
         raise DiskFull(folder=data, name=name)
     if any(sign in text for sign in _DAMAGE):
-        raise DataFolderBroken(name=name, folder=data, reason=reason)
-    raise CannotStart(name=name, reason=reason, log=log)
+        raise DataFolderBroken(name=name, folder=data, reason=_reason(text))
+    raise CannotStart(name=name, reason=_reason(text), log=log)
+
+
+def _is_full(folder: Path, text: str) -> bool:
+    # A server that ran out of space does not always get to say so.
+    return "No space left on device" in text or shutil.disk_usage(folder).free < FULL_BYTES
+
+
+def _reason(text: str) -> str:
+    telling = [line for line in text.splitlines() if any(w in line for w in ("FATAL", "PANIC", "error:", "ERROR"))]
+    return (telling or text.splitlines() or ["it wrote nothing"])[-1].strip()

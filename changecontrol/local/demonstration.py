@@ -13,21 +13,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from shutil import disk_usage
 from types import FrameType
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from changecontrol.local import processes
-from changecontrol.local.database import Prepared, prepare_database, prepare_target
+from changecontrol.local.database import Prepared
 from changecontrol.local.installation import ENVIRONMENTS, Installation
 from changecontrol.local.places import NoSpace
-from changecontrol.local.postgres import Cluster
-from changecontrol.local.supervisor import Server, Supervisor
-from changecontrol.local.valkey import Broker
+from changecontrol.local.servers import Servers
+from changecontrol.local.supervisor import Supervisor
 from changecontrol.rules.refusal import Refused
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
+#: A first start fills about 300 MB: six data folders of PostgreSQL and their first write-ahead segments.
+FRESH_BYTES = 400 * 1024 * 1024
 #: How long the leftovers of a demonstration that was killed may take to go.
 LEFTOVER_SECONDS = 15.0
 
@@ -53,12 +54,7 @@ class Demonstration:
         self.here = Installation(project, folder, port=port)
         self.port, self.accounts, self._say = port, accounts, say
         self.supervisor = Supervisor(on_event=say)
-        self.targets = {name: Cluster(folder / name, name=name) for name in ENVIRONMENTS}
-        # Disposable, so without fsync: databases on which migrations are tried and compared.
-        self.sandbox = Cluster(folder / "sandbox", name="sandbox", fast=True)
-        # Whoever brings a database or a broker keeps it: ours stay off.
-        self.control = None if os.environ.get("DATABASE_URL") else Cluster(folder / "control", name="control")
-        self.broker = None if os.environ.get("REDIS_URL") else Broker(folder / "valkey")
+        self.servers = Servers(self.here)
 
     def run(self, *, reset: bool) -> None:
         """Start everything, tell the story, say "Ready" and stay until interrupted. Raises Refused."""
@@ -100,9 +96,10 @@ class Demonstration:
             self._refuse_taken_port(wait=False)
             self.here.take()
         if reset:
-            for server in self._servers().values():
-                server.remove()
+            self.servers.remove()
             self.here.empty()
+        if not self.here.done("story", beside=self._beside) and disk_usage(self.here.folder).free < FRESH_BYTES:
+            raise NoSpace(folder=self.here.folder)
         self.here.mark("start")
 
     def _refuse_taken_port(self, *, wait: bool) -> None:
@@ -110,49 +107,29 @@ class Demonstration:
         if not processes.wait_until(lambda: processes.port_is_free(self.port), seconds=seconds):
             raise WebPortInUse(port=self.port, other=self.port + 1 if self.port < 65535 else 8000)
 
-    def _servers(self) -> dict[str, Cluster | Broker]:
-        ours: dict[str, Cluster | Broker | None] = {"control database": self.control, "broker": self.broker}
-        theirs = {f"{name} database": cluster for name, cluster in self.targets.items()}
-        found = {**ours, **theirs, "sandbox database": self.sandbox}
-        return {name: server for name, server in found.items() if server is not None}
+    @property
+    def _beside(self) -> str:
+        """Where marks about our own database stand: they go when it is deleted."""
+        return "control" if self.servers.control else ""
 
     def _start(self, began: float) -> None:
-        servers: dict[str, Server] = dict(self._servers())
+        servers = self.servers.by_name()
         self._say(f"Starting {', '.join(servers)} ...")
         self.supervisor.start_servers(servers)
-        database = self._prepare_ours()
-        urls = {name: self._prepare_target(name) for name in ENVIRONMENTS}
+        database, urls = self.servers.prepare_ours(), self.servers.prepare_targets()
         self._migrate(database)
         env = self._environment(database)
         self._start_programs(env, urls)
-        beside = "control" if self.control else ""
-        if not self.here.done("story", beside=beside):
-            self._tell_story(env)
-            self.here.mark("story", beside=beside)
+        if not self.here.done("story", beside=self._beside):
+            self._manage("demo_story", env=env, log=None, step="take the first change to production")
+            self.here.mark("story", beside=self._beside)
         self._announce(urls, seconds=time.monotonic() - began)
-
-    def _prepare_ours(self) -> Prepared:
-        if self.control is None:
-            given = os.environ["DATABASE_URL"]
-            owner = os.environ.get("DATABASE_OWNER_URL") or given
-            return Prepared(owner, given, "", os.environ.get("CHANGECONTROL_APP_ROLE", ""))
-        return prepare_database(
-            self.control.dsn(),
-            database="changecontrol",
-            prefix="changecontrol",
-            owner_password=self.here.secret("owner"),
-            app_password=self.here.secret("app"),
-        )
-
-    def _prepare_target(self, name: str) -> str:
-        role, password = "diary_migration", self.here.secret(f"target-{name}")
-        return prepare_target(self.targets[name].dsn(), database="diary", role=role, password=password)
 
     def _environment(self, database: Prepared) -> dict[str, str]:
         return self.here.environment(
             {
                 "DATABASE_URL": database.app_url,
-                "REDIS_URL": self.broker.url if self.broker else os.environ["REDIS_URL"],
+                "REDIS_URL": self.servers.broker_url(),
                 "CHANGECONTROL_APP_ROLE": database.app_role,
             }
         )
@@ -162,19 +139,16 @@ class Demonstration:
         files = sorted((self.here.project / "changecontrol" / "migrations").glob("*.*"))
         digest = hashlib.sha256(b"\0".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
         done = f"migrate-{digest[:16]}"
-        if self.control is not None and self.here.done(done, beside="control"):
+        if self.servers.control and self.here.done(done, beside="control"):
             return
         self._say("Bringing our own database up to date ...")
         log = self.here.log("migrate")
         env = {**self._environment(database), "DATABASE_OWNER_URL": database.owner_url}
         self._manage("migrate", "--no-input", env=env, log=log, step="bring our own database up to date")
-        if self.control is not None:
-            self.here.mark(done, beside="control")
+        self.here.mark(done, beside=self._beside)
 
     def _start_programs(self, env: dict[str, str], urls: dict[str, str]) -> None:
-        sandbox = prepare_target(
-            self.sandbox.dsn(), database="sandbox", role="sandbox", password=self.here.secret("sandbox")
-        )
+        sandbox = self.servers.prepare_sandbox()
         scratch = {"CHANGECONTROL_SANDBOX": "env:CHANGECONTROL_SANDBOX_DSN", "CHANGECONTROL_SANDBOX_DSN": sandbox}
         workers = {name: {f"CHANGECONTROL_TARGET_{name.upper()}": url, **scratch} for name, url in urls.items()}
         programs = self.here.programs(env, workers)
@@ -197,9 +171,6 @@ class Demonstration:
         finally:
             connection.close()
 
-    def _tell_story(self, env: dict[str, str]) -> None:
-        self._manage("demo_story", env=env, log=None, step="take the first change to production")
-
     def _manage(self, *arguments: str, env: dict[str, str], log: Path | None, step: str) -> None:
         """Run a command of manage.py to its end, tending the other programs meanwhile."""
         start = processes.size_of(log) if log else 0
@@ -217,12 +188,8 @@ class Demonstration:
             raise StepFailed(step=step, reason=lines[-1] if lines else f"code {process.returncode}", where=where)
 
     def _announce(self, urls: dict[str, str], *, seconds: float) -> None:
-        entries = {}
-        for name, url in urls.items():
-            where = conninfo_to_dict(url)
-            entries[name] = {key: str(where[key]) for key in ("host", "port", "dbname", "user", "password")}
-        services = shlex.quote(str(self.here.write_services(entries)))
-        psql = shlex.quote(str(self.sandbox.psql))
+        services = shlex.quote(str(self.here.write_services(urls)))
+        psql = shlex.quote(str(self.servers.sandbox.psql))
         lines = [
             "",
             f"Ready after {seconds:.0f} s:  http://127.0.0.1:{self.port}/",

@@ -10,7 +10,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from changecontrol.local.places import make_folder
+from psycopg.conninfo import conninfo_to_dict
+
+from changecontrol.local.places import FolderNotWritable, make_folder
 from changecontrol.local.private import keep_secret, write_private
 from changecontrol.local.supervisor import Program
 from changecontrol.rules.refusal import Refused
@@ -18,6 +20,9 @@ from changecontrol.rules.refusal import Refused
 ENVIRONMENTS = ("development", "staging", "production")
 #: What only some programs may know, and what would bend clients behind our back.
 _DROPPED = ("PG", "CHANGECONTROL_TARGET_", "CHANGECONTROL_SANDBOX", "DATABASE_OWNER_URL", "DJANGO_SETTINGS_MODULE")
+
+
+_SERVICE_KEYS = ("host", "port", "dbname", "user", "password")
 
 
 class NotOurFolder(Refused):
@@ -39,7 +44,11 @@ class Installation:
         """Create the folder and hold it for our whole life. Raises NotOurFolder, AlreadyRunning, FolderNotWritable."""
         make_folder(self.folder.parent)
         # Beside the folder, because --reset deletes the folder.
-        self._lock = (self.folder.parent / f"{self.folder.name}.lock").open("a")
+        beside = self.folder.parent / f"{self.folder.name}.lock"
+        try:
+            self._lock = beside.open("a")
+        except PermissionError as error:  # left by another user, root perhaps
+            raise FolderNotWritable(folder=beside, reason="permission denied") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -89,6 +98,7 @@ class Installation:
             "CSRF_COOKIE_NAME": f"changecontrol_csrf_{self.port}",
         }
         defaults = {"CHANGECONTROL_WATCH_SECONDS": "60", "ALLOWED_HOSTS": "localhost,127.0.0.1"}
+        defaults["CHANGECONTROL_BACKUPS"] = str(self.folder / "backups")
         defaults["CHANGECONTROL_REPOSITORY"] = str(self.project / "migrations_repo")
         return {**defaults, **kept, **settings, **extra}
 
@@ -111,12 +121,12 @@ class Installation:
     def _program(self, name: str, command: tuple[str, ...], env: Mapping[str, str]) -> Program:
         return Program(name=name, command=command, env=env, log=self.log(name), cwd=self.project)
 
-    def write_services(self, targets: Mapping[str, Mapping[str, str]]) -> Path:
+    def write_services(self, urls: Mapping[str, str]) -> Path:
         """The libpq service file, one entry per target with its password; readable by the person alone."""
-        blocks = [
-            "\n".join([f"[{name}]", *(f"{key}={value}" for key, value in where.items())])
-            for name, where in targets.items()
-        ]
+        blocks = []
+        for name, url in urls.items():
+            where = conninfo_to_dict(url)
+            blocks.append("\n".join([f"[{name}]", *(f"{key}={where[key]}" for key in _SERVICE_KEYS)]))
         path = self.folder / "pg_service.conf"
         write_private(path, "\n\n".join(blocks) + "\n")
         if os.geteuid() == 0 and (invoker := os.environ.get("SUDO_UID")):

@@ -114,7 +114,7 @@ class Cluster:
         for _ in range(5):
             if not self._fixed_port:
                 self.port = processes.choose_port(self.port, remembered)
-            if self._launch():
+            if self._launched():
                 remembered.write_text(str(self.port))
                 return self
             if self._fixed_port:
@@ -164,6 +164,13 @@ class Cluster:
             log=self.log,
         )
 
+    def _launched(self) -> bool:
+        try:
+            return self._launch()
+        except BaseException:
+            self.stop()  # also after Ctrl-C: a half-started server is nobody's
+            raise
+
     def _launch(self) -> bool:
         """Start the server and wait for it; False when the port was taken. Raises on everything else."""
         settings = {**_SETTINGS, **(_FAST_SETTINGS if self.fast else {}), "port": str(self.port)}
@@ -181,7 +188,7 @@ class Cluster:
         )
         if ended and process.poll() is None:
             return True
-        text = processes.text_since(self.log, start)
+        text = processes.text_since(self.log, start, limit=1_000_000)
         self.stop()
         if "could not bind" in text and "Address already in use" in text:
             return False
@@ -198,5 +205,5 @@ class Cluster:
 
 def _environment() -> dict[str, str]:
     """Ours without what would change a server's or client's behavior behind our back."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_", "LANG", "LD_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PG", "LC_", "LANG"))}
     return {**kept, "LC_ALL": "C", "TZ": "UTC"}

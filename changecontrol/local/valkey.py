@@ -78,7 +78,7 @@ class Broker:
         for _ in range(5):
             if not self._fixed_port:
                 self.port = processes.choose_port(self.port, remembered)
-            if self._launch():
+            if self._launched():
                 remembered.write_text(str(self.port))
                 return self
             if self._fixed_port:
@@ -114,9 +114,16 @@ class Broker:
 
     # --- below: how
 
+    def _launched(self) -> bool:
+        try:
+            return self._launch()
+        except BaseException:
+            self.stop()  # also after Ctrl-C: a half-started server is nobody's
+            raise
+
     def _launch(self) -> bool:
         """Start the server and wait for it; False when the port was taken. Raises on everything else."""
-        start = processes.size_of(self.log)
+        start, settings = processes.size_of(self.log), self._settings().encode()
         process = self.process = processes.spawn(
             [_binary(self._account), "-"],
             log=self.log,
@@ -127,14 +134,14 @@ class Broker:
         assert process.stdin is not None
         # The settings go in through standard input: the password shows neither in `ps` nor in a file of another user.
         try:
-            with process.stdin as settings:
-                settings.write(self._settings().encode())
+            with process.stdin as channel:
+                channel.write(settings)
         except BrokenPipeError:
             pass  # it ended at once; its log says why
         ended = processes.wait_until(lambda: self._answers() or process.poll() is not None, seconds=START_SECONDS)
         if ended and process.poll() is None:
             return True
-        text = processes.text_since(self.log, start)
+        text = processes.text_since(self.log, start, limit=1_000_000)
         self.stop()
         if "Address already in use" in text:
             return False

@@ -17,6 +17,7 @@ import pytest
 
 from changecontrol.local import processes
 from changecontrol.local.postgres import Cluster
+from changecontrol.local.valkey import Broker
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +81,10 @@ def started() -> Iterator[list[Demo]]:
     for demo in demos:
         if demo.process.poll() is None:
             demo.end(signal.SIGTERM)
+    for folder in {demo.folder for demo in demos if (demo.folder / "demonstration").exists()}:
+        for name in ("control", "sandbox", "development", "staging", "production"):
+            Cluster(folder / name, name=name).remove()  # what root keeps outside the folder goes too
+        Broker(folder / "valkey").remove()
 
 
 def ask(folder: Path, target: str, statement: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from changecontrol.local import processes
+from changecontrol.local import data_folder, processes
 from changecontrol.local.data_folder import AlreadyRunning, CannotStart, DataFolderBroken, OtherMajorVersion
 from changecontrol.local.postgres import Cluster, PortInUse
 
@@ -197,3 +197,16 @@ def test_it_leaves_nothing_behind_when_the_program_is_killed(tmp_path: Path) -> 
     assert processes.wait_until(lambda: not Path(f"/proc/{pid}").exists(), seconds=20)
     assert processes.wait_until(lambda: not processes.processes_in(Path(data)), seconds=20)
     Cluster(folder, name="practice").remove()
+
+
+def test_it_names_a_full_disk(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_folder, "FRESH_BYTES", 2**62)  # more than any disk has free
+    with pytest.raises(data_folder.DiskFull, match="No space is left on the disk .* practice database cannot start"):
+        cluster.start()
+    assert not cluster.data.exists()
+
+
+def test_it_reads_a_full_disk_from_what_a_server_wrote(tmp_path: Path) -> None:
+    text = "LOG: starting\nFATAL:  could not write lock file: No space left on device\n"
+    with pytest.raises(data_folder.DiskFull):
+        data_folder.diagnose(text, name="practice", data=tmp_path / "data", log=tmp_path / "log")
