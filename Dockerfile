@@ -10,7 +10,8 @@ FROM python:3.13-slim
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DJANGO_SETTINGS_MODULE=changecontrol.settings
 # A fixed number, so that volumes and policies can name it; no shell, no home, no password.
 RUN groupadd --system --gid 10001 changecontrol \
- && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin changecontrol
+ && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin changecontrol \
+ && install --directory --owner 10001 --group 10001 --mode 0700 /backups
 COPY --from=build /opt/venv /opt/venv
 WORKDIR /app
 COPY manage.py ./

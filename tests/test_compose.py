@@ -111,6 +111,7 @@ def test_it_shows_a_worker_its_own_network_and_database_only(environment: str) -
         f"sandbox_{environment}",
     }
     assert worker["environment"]["CHANGECONTROL_SANDBOX"] == f"file:/run/secrets/sandbox_{environment}"
+    assert f"backups-{environment}:/backups" in worker["volumes"]
     assert services()[f"target-{environment}"]["networks"] == [environment]
     members = {name for name, service in services().items() if environment in service["networks"]}
     assert members == {f"worker-{environment}", f"target-{environment}", f"sandbox-{environment}"}
