@@ -201,7 +201,7 @@ def test_it_leaves_nothing_behind_when_the_program_is_killed(tmp_path: Path) -> 
 
 def test_it_names_a_full_disk(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data_folder, "FRESH_BYTES", 2**62)  # more than any disk has free
-    with pytest.raises(data_folder.DiskFull, match="No space is left on the disk .* practice database cannot start"):
+    with pytest.raises(data_folder.DiskFull, match=r"No space is left on the disk .* practice database cannot start"):
         cluster.start()
     assert not cluster.data.exists()
 

@@ -10,20 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from changecontrol.local.demonstration import Demonstration
+from changecontrol.management.commands.demo_story import PASSWORD
 from changecontrol.rules.refusal import Refused
-
-#: The cast: sign-in name, printed name, duty. The story creates these accounts.
-CAST = (
-    ("ada", "Ada Lindqvist", "author"),
-    ("tess", "Tess Moreau", "technical reviewer"),
-    ("cora", "Cora Whitfield", "compliance officer"),
-    ("quin", "Quin Harper", "QA"),
-    ("theo", "Theo Brandt", "tech lead"),
-    ("olga", "Olga Petrov", "administrator"),
-    ("ines", "Ines Duarte", "inspector"),
-    ("mallory", "Mallory Voss", "no duty"),
-)
-PASSWORD = "demonstration-only"  # noqa: S105
+from changecontrol.services.cast import CAST
 
 
 class Command(BaseCommand):
@@ -38,7 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         port, project = options["port"], Path(settings.BASE_DIR)
         accounts = [f"Accounts (password of all: {PASSWORD}):"]
-        accounts += [f"  {login:<9}{name:<17}{duty}" for login, name, duty in CAST]
+        accounts += [f"  {login:<9}{name:<17}{duty.value if duty else 'no duty'}" for login, name, duty in CAST]
         folder = (options["folder"] or project / ".demo" / str(port)).absolute()
         demonstration = Demonstration(project=project, folder=folder, port=port, accounts=accounts, say=_say)
         try:
