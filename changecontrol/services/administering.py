@@ -23,7 +23,7 @@ def require_administrator(actor: Person) -> None:
 
 def require_reason(reason: str) -> str:
     """Return the reason without blanks around it, or raise ReasonMissing."""
-    said = reason.strip()
+    said = reason.replace("\x00", "").strip()  # PostgreSQL stores no NUL
     if not said:
         raise ReasonMissing
     return said

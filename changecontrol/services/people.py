@@ -51,7 +51,7 @@ class NameUnusable(Refused):
 
 
 class PrintedNameMissing(Refused):
-    """A person needs a printed name of at most 120 characters: it stands beside every signature."""
+    """A person needs a printed name of at most 120 printable characters: it stands beside every signature."""
 
 
 class AddressUnusable(Refused):
@@ -87,7 +87,7 @@ def add_person(
     name, printed = username.strip().casefold(), " ".join(printed_name.split())
     if not re.fullmatch(r"[a-z][a-z0-9._-]{1,59}", name):
         raise NameUnusable
-    if not 0 < len(printed) <= 120:
+    if not 0 < len(printed) <= 120 or not printed.isprintable():
         raise PrintedNameMissing
     email = email.strip()
     if email:

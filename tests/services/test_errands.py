@@ -3,87 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from changecontrol.local.testing import Servers
-from changecontrol.models import Environment, Errand, FailedSigning, LedgerCopy, Person, Signature, Target
+from changecontrol.models import Errand, FailedSigning, Signature, Target
 from changecontrol.rules.signing import AdministratorsSignNothing, DutyMissing
-from changecontrol.services import ceremony, errands, ledger_copies, people, sites
+from changecontrol.services import ceremony, errands, people, sites
 from changecontrol.services.errand_queue import claim
 from changecontrol.services.recording import acting
 from changecontrol.targets import ledger
 from changecontrol.targets.connection import Where, connect
 from tests.factories import PASSWORD, empty_database
+from tests.services.places import NOW, Place, clock, done, named
 
 pytestmark = pytest.mark.usefixtures("own_database")
-NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-
-
-def clock() -> datetime:
-    return NOW
-
-
-def named(username: str) -> Person:
-    return Person.objects.get(username=username)
-
-
-class Place:
-    """A target database, the file that holds its connection string, and the rows about it."""
-
-    def __init__(self, servers: Servers, folder: Path, *, kind: str = "staging", name: str = "Diary") -> None:
-        self.dsn = empty_database(servers, kind)
-        self.file = folder / f"{name}.dsn"
-        self.file.write_text(self.dsn)
-        common = {"actor": named("olga"), "reason": "set-up", "now": NOW}
-        environment = Environment.objects.filter(kind=kind).first() or sites.add_environment(
-            name=kind, kind=kind, queue=kind, **common
-        )
-        self.pk = sites.add_target(
-            name=name, environment_id=environment.pk, reference=f"file:{self.file}", set_role="", **common
-        ).pk
-
-    @property
-    def row(self) -> Target:
-        return Target.objects.select_related("environment").get(pk=self.pk)
-
-    def execute(self, statement: str) -> None:
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            connection.execute(statement.encode())
-
-    def identity(self) -> ledger.Identity | None:
-        with connect(Where(self.dsn), application_name="test") as session:
-            return ledger.identity(session)
-
-    def rows(self) -> list[ledger.LedgerRow]:
-        with connect(Where(self.dsn), application_name="test") as session:
-            return ledger.rows(session)
-
-    def register(self, **changed: Any) -> Errand:
-        given = {"target_id": self.pk, "signer": named("theo"), "password": PASSWORD, "now": NOW}
-        return done(errands.register(**{**given, **changed}))
-
-    def probe(self) -> Errand:
-        return done(errands.probe(target_id=self.pk, actor=named("ada"), now=NOW))
-
-    def compare(self, upto: int) -> Errand:
-        return done(errands.compare(target_id=self.pk, upto=upto, actor=named("theo"), now=NOW))
-
-    def adopt(self, comparison: Errand, **changed: Any) -> Errand:
-        given = {"target_id": self.pk, "errand_id": comparison.pk, "signer": named("theo"), "password": PASSWORD}
-        given |= {"reason": "migrated by hand until now", "now": NOW}
-        return done(errands.adopt(**{**given, **changed}))
-
-
-def done(errand: Errand) -> Errand:
-    errands.run(errand_id=errand.pk, clock=clock, worker="test:1")
-    errand.refresh_from_db()
-    return errand
 
 
 @pytest.fixture
@@ -276,83 +214,6 @@ def test_two_clicks_are_one_probe_and_nobody_without_a_duty_asks(place: Place) -
         errands.probe(target_id=place.pk, actor=named("mallory"), now=NOW)
 
 
-# --- compare and adopt
-
-
-def by_hand(place: Place, *numbers: int) -> None:
-    """What the strategy document did: psql, one file after the other."""
-    folder = Path(__file__).parents[2] / "migrations_repo"
-    for number in numbers:
-        (path,) = folder.glob(f"{number:03d}_*.sql")
-        place.execute(path.read_text())
-
-
-def test_it_adopts_a_database_that_equals_its_migrations(place: Place) -> None:
-    by_hand(place, 1, 2)
-    place.register()
-    comparison = place.compare(2)
-    assert (comparison.state, comparison.sentence) == ("done", "")
-    result = comparison.result or {}
-    assert (result["verdict"], result["said"], result["upto"]) == ("exact", [], 2)
-    adopted = place.adopt(comparison)
-    assert (adopted.state, adopted.sentence) == ("done", "")
-    rows = place.rows()
-    assert [(row.kind, row.migration, row.direction) for row in rows] == [("baseline", n, "forward") for n in (1, 2)]
-    assert [row.script_digest for row in rows] == [one["script_digest"] for one in result["migrations"]]
-    signature = Signature.objects.get(meaning="adoption")
-    assert {row.signature_ids for row in rows} == {(str(signature.pk),)}
-    assert {row.content_digest for row in rows} == {signature.content_digest}
-    assert ledger.net(rows, migration=2).effect == "complete"
-    assert LedgerCopy.objects.filter(target=place.row, kind="baseline").count() == 2
-    assert ledger_copies.differences(place.row, rows) == []
-    assert place.row.catalog_digest == result["catalog_digest"]
-    with pytest.raises(errands.AlreadyInUse):
-        place.adopt(comparison)
-
-
-def test_it_shows_differences_and_signs_them(place: Place) -> None:
-    by_hand(place, 1)
-    place.execute("CREATE TABLE leftover (id int)")
-    place.register()
-    comparison = place.compare(1)
-    result = comparison.result or {}
-    assert result["verdict"] == "differs"
-    assert any("leftover" in name for name in result["extra"])
-    assert place.adopt(comparison).state == "done"
-    assert "leftover" in Signature.objects.get(meaning="adoption").context
-
-
-def test_it_refuses_to_adopt_what_moved_since(place: Place) -> None:
-    by_hand(place, 1)
-    place.register()
-    comparison = place.compare(1)
-    place.execute("CREATE TABLE later (id int)")
-    assert "no longer the one that was compared" in place.adopt(comparison).sentence
-    assert place.rows() == []
-    with pytest.raises(errands.NothingToAdopt, match="older than a day"):
-        place.adopt(comparison, now=NOW + timedelta(hours=25))
-    place.compare(1)
-    with pytest.raises(errands.NothingToAdopt, match="another one was made since"):
-        place.adopt(comparison)
-
-
-def test_it_refuses_a_comparison_that_cannot_be_made(place: Place, servers: Servers, tmp_path: Path) -> None:
-    with pytest.raises(errands.NotRegistered):
-        place.compare(1)
-    place.register()
-    with pytest.raises(errands.NumberUnknown):
-        place.compare(0)
-    with pytest.raises(errands.NoDuty):
-        errands.compare(target_id=place.pk, upto=1, actor=named("ada"), now=NOW)
-    refused = place.compare(900)
-    assert "The migrations folder has no" in refused.sentence
-    with pytest.raises(errands.NothingToAdopt, match="not finished"):
-        place.adopt(refused)
-    production = Place(servers, tmp_path, kind="production", name="Live")
-    production.register()
-    assert "no server for sandboxes is configured" in production.compare(1).sentence
-
-
 # --- the queue
 
 
@@ -397,28 +258,3 @@ def test_it_refuses_what_a_deactivated_signer_left_behind(place: Place) -> None:
     errand = errands.register(target_id=place.pk, signer=named("theo"), password=PASSWORD, now=NOW)
     people.deactivate(person_id=named("theo").pk, actor=named("olga"), reason="left", now=NOW)
     assert "Nobody signed" in done(errand).sentence
-
-
-# --- copies of ledgers
-
-
-def test_it_sees_every_disagreement_of_ledger_and_copies(place: Place) -> None:
-    by_hand(place, 1)
-    place.register()
-    place.adopt(place.compare(1))
-    row, (kept,) = place.row, place.rows()
-    assert ledger_copies.copy(target=row, rows=[kept]) == 0
-    place.execute("ALTER TABLE changecontrol.ledger DISABLE TRIGGER USER")
-    place.execute("UPDATE changecontrol.ledger SET script_digest = 'forged'")
-    assert ledger_copies.differences(row, place.rows()) == [
-        "Row 1 of the ledger on Diary (baseline of migration 001_initial_schema) has another script_digest."
-    ]
-    place.execute("DELETE FROM changecontrol.ledger")
-    assert ledger_copies.differences(row, place.rows())[0].endswith("is gone.")
-    place.execute(
-        "INSERT INTO changecontrol.ledger (kind, change_code, migration, migration_name, direction, step, steps,"
-        " pass_no, script_digest, content_digest, execution_id, attempt, fence, actor, signature_ids, client_at,"
-        " tool_version) VALUES ('done', 'CR-0666', 1, '', 'forward', 1, 1, 1, '', '', 'by hand', 1, 99, 'Mallory',"
-        " '{}', now(), '')"
-    )
-    assert "was not written by this installation" in ledger_copies.differences(row, place.rows())[-1]
