@@ -18,6 +18,7 @@ from changecontrol.rules.refusal import Refused
 from changecontrol.services import drafting, shelf
 from changecontrol.web import frame
 from changecontrol.web.access import needs_duty, reads
+from changecontrol.web.inbox import HEAVY
 from changecontrol.web.refusals import CONFLICT, number_in
 
 PAGE = 50
@@ -41,7 +42,7 @@ SCORES = ("risk_severity", "risk_probability", "risk_detectability")
 @require_safe
 def changes(request: HttpRequest) -> HttpResponse:
     """List changes, newest first, filtered by status, person and text."""
-    found = ChangeRequest.objects.for_lists()
+    found = ChangeRequest.objects.for_lists().defer("content", *(name for name in HEAVY if name.startswith("revision")))
     text, status, person = (request.GET.get(key, "").strip()[:200] for key in ("q", "status", "person"))
     if text:
         people = Q(opened_by__printed_name__icontains=text)
@@ -121,6 +122,7 @@ def documentation(request: HttpRequest, code: str) -> HttpResponse:
             return redirect("change", change.code)
     context = frame.context(request, change, "documentation")
     values = request.POST if refusal else {name: getattr(change, name) for name in (*TEXTS, *SCORES)}
+    context["frame"].actions = []
     context |= {
         "tab_title": "Documentation",
         "refusal": refusal,

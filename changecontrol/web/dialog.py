@@ -43,8 +43,10 @@ def _shown(act: Act, context: dict[str, Any]) -> list[dict[str, str]]:
     change: ChangeRequest = context["change"]
     sentences = context["sentences"]
     protected = [table for table, words in context["touched"] if words.startswith("protected")]
-    rows = [{"icon": "file-text", "text": f"{len(sentences)} statements in {context['step_count']} steps."}]
-    if len(sentences) <= 4:
+    statements, steps = context["statement_count"], context["step_count"]
+    counted = f"{statements} statement{'s'[: statements != 1]} in {steps} step{'s'[: steps != 1]}."
+    rows = [{"icon": "file-text", "text": counted}]
+    if statements <= 4:
         rows = [{"icon": "file-text", "text": row["text"]} for row in sentences]
     if protected:
         rows.append({"icon": "shield-lock", "text": f"Protected: {', '.join(f'`{one}`' for one in protected)}."})

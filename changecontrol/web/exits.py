@@ -28,7 +28,8 @@ def exits_of(change: ChangeRequest) -> list[dict[str, Any]]:
     for run in newest.values():
         if run.effect not in (Effect.PARTIAL, Effect.UNKNOWN):
             continue
-        done = run.outcome or {}
+        passes = (run.outcome or {}).get("passes") or [{}]
+        done = passes[-1]
         ways = [
             {"label": label, "icon": icon, "url": reverse("act", args=[change.code, key])} for key, label, icon in WAYS
         ]

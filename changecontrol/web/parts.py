@@ -15,6 +15,7 @@ from changecontrol.services import texts
 from changecontrol.web import frame
 from changecontrol.web.access import reads
 from changecontrol.web.exits import exits_of
+from changecontrol.web.inbox import HEAVY
 from changecontrol.web.signature_rows import required_rows, void_rows
 
 PAGE = 50
@@ -63,7 +64,7 @@ def executions(request: HttpRequest, code: str) -> HttpResponse:
     change = frame.change_or_404(code)
     context = frame.context(request, change, "executions")
     context["exits"] = exits_of(change)
-    pages = Paginator(Execution.objects.filter(change=change).for_lists(), PAGE)
+    pages = Paginator(Execution.objects.filter(change=change).for_lists().defer(*HEAVY, "outcome"), PAGE)
     context["page"] = pages.get_page(request.GET.get("page"))
     return render(request, "changes/executions.html", context)
 

@@ -13,7 +13,7 @@ from changecontrol.rules.lifecycle import Duty, Purpose, State
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import progress
 from changecontrol.services.statements import script as script_of
-from changecontrol.web import saying
+from changecontrol.web import saying, words
 from changecontrol.web.access import duties_of
 
 #: events the page shows; the log holds every one
@@ -33,11 +33,16 @@ LOOKS = {
     "aborting": ("is-warn", "player-stop"),
     "aborted": ("is-warn", "player-stop"),
     "compared": ("is-ok", "arrows-diff"),
-    "verify": ("is-ok", "circle-check"),
-    "check": ("is-ok", "circle-check"),
+    "verified": ("is-ok", "circle-check"),
+    "verify_failed": ("is-bad", "circle-x"),
+    "checks": ("is-ok", "list-check"),
+    "refused": ("is-bad", "circle-x"),
+    "lost": ("is-warn", "alert-triangle"),
     "lease": ("", "heartbeat"),
     "ledger_copied": ("", "copy"),
-    "backup": ("", "archive"),
+    "backup": ("is-ok", "archive"),
+    "backup_started": ("", "archive"),
+    "backup_done": ("", "archive"),
 }
 STEP_LOOKS = {
     "done": ("is-done", "circle-check", "Done"),
@@ -54,7 +59,7 @@ def _events(execution: Execution, after: int) -> list[dict[str, Any]]:
     rows = []
     for event in found:
         css, icon = LOOKS.get(event.kind, ("", "info-circle"))
-        if event.data.get("ok") is False:
+        if event.data.get("failed") or event.data.get("differences"):
             css, icon = "is-bad", "circle-x"
         rows.append({"number": event.number, "at": event.at, "css": css, "icon": icon, "text": event.text})
     return rows
@@ -109,7 +114,11 @@ def _tally(execution: Execution, view: Any, steps: list[dict[str, Any]]) -> list
     return [
         first,
         {"term": "Steps", "value": f"{done} of {len(steps)}", "note": "committed or skipped"},
-        {"term": "On the target now", "value": execution.get_effect_display(), "note": "read from its ledger"},
+        {
+            "term": "On the target now",
+            "value": words.EFFECT.get(execution.effect, (execution.effect, words.PLAIN))[0],
+            "note": "read from its ledger",
+        },
         {
             "term": "Worker",
             "value": execution.worker.split("/")[0] or "none",
@@ -218,10 +227,9 @@ def whole(request: HttpRequest, execution: Execution) -> dict[str, Any]:
         "abort_says": _abort_says(execution),
         "resolution_statement": signing.STATEMENTS[Meaning.RESOLUTION],
         "second_statement": signing.STATEMENTS[Meaning.SECOND_PERSON],
-        "checks": outcome.get("checks") or [],
+        "checks": (outcome.get("checks") or {}).get("after") or [],
         "verify": outcome.get("verify") or {},
         "comparison": outcome.get("comparison") or {},
-        "passes": outcome.get("passes") or [],
         "incidents": list(execution.incidents.all()),
         "fingerprint": execution.target.fingerprint or {},
         "file": script.file if script else "",

@@ -20,6 +20,7 @@ from changecontrol.rules.signing import Meaning
 from changecontrol.services import executing, resolving, texts
 from changecontrol.web import run_page
 from changecontrol.web.access import needs_duty, reads
+from changecontrol.web.inbox import HEAVY
 from changecontrol.web.refusals import CONFLICT
 
 PAGE = 50
@@ -41,7 +42,7 @@ def run_or_404(code: str) -> Execution:
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
     """List runs, newest first, filtered by state, target and text."""
-    found = Execution.objects.for_lists()
+    found = Execution.objects.for_lists().defer(*HEAVY, "outcome")
     state, text = request.GET.get("state", ""), request.GET.get("q", "").strip()[:100]
     if state == "open":
         found = found.open()

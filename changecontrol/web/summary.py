@@ -25,6 +25,8 @@ WAITS = {
     LockClass.PATIENT: "nobody",
     LockClass.NONE: "nobody",
 }
+#: tables named in one cell, and statements shown before the rest folds away
+MANY, SHOWN = 4, 14
 CLASSES = {
     "lossless": ("ok", "circle-check", "Declared lossless.", "The rollback gives everything back."),
     "lossy": ("warn", "alert-triangle", "Declared lossy.", "The rollback gives the schema back and loses data:"),
@@ -52,18 +54,19 @@ def _way_back(view: Any, proven: Any) -> list[dict[str, str]]:
     """Return the declared way back, what staging proved of it, and what is still to come."""
     declared, note = view.way_back
     tone, icon, head, text = CLASSES.get(str(declared), ("warn", "alert-triangle", f"Declared {declared}.", ""))
-    rows = [{"tone": tone, "icon": icon, "head": head, "text": f"{text} {note}".strip()}]
+    first = note.split(" ", 1)[0]
+    capital = first.isalpha() and not text.endswith(":")
+    noted = f"{note[0].upper() if capital else note[0]}{note[1:]}".rstrip(".") + "." if note else ""
+    rows = [{"tone": tone, "icon": icon, "head": head, "text": f"{text} {noted}".strip()}]
     if proven:
         compared = (proven.outcome or {}).get("comparison") or {}
-        same = not compared.get("differences") and not compared.get("lost")
+        same = bool(compared.get("ok")) and not compared.get("lost")
         rows.append(
             {
-                "tone": "ok" if same else "warn",
-                "icon": "circle-check" if same else "arrows-diff",
-                "head": f"Run on {proven.target.name}." if not compared else f"Proven on {proven.target.name}.",
-                "text": "Forward, back and forward again gave the same schema and data."
-                if compared and same
-                else "; ".join(str(one) for one in [*compared.get("lost", []), *compared.get("differences", [])][:4]),
+                "tone": "ok" if same or not compared else "warn",
+                "icon": "circle-check" if same or not compared else "arrows-diff",
+                "head": f"Proven on {proven.target.name}." if compared else f"Run on {proven.target.name}.",
+                "text": compared.get("sentence", "Forward and verified there; this class has no rollback to prove."),
             }
         )
     else:
@@ -79,19 +82,23 @@ def _way_back(view: Any, proven: Any) -> list[dict[str, str]]:
 
 
 def _locks(script: Script | None, took: dict[tuple[int, int], float]) -> list[dict[str, Any]]:
-    rows = []
+    """Return who waits, step by step: one row for the statements of a step that hold up the same people."""
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
     for step in script.steps if script else ():
         for statement in step.statements:
-            ms = took.get((step.number, statement.number))
-            rows.append(
-                {
-                    "step": f"{step.number}, statement {statement.number}",
-                    "tables": statement.tables,
-                    "waits": WAITS[statement.lock],
-                    "took": saying.duration(ms / 1000) if ms is not None else "",
-                }
+            waits = WAITS[statement.lock]
+            row = rows.setdefault(
+                (step.number, waits), {"step": step.number, "count": 0, "tables": {}, "waits": waits, "ms": None}
             )
-    return rows
+            row["count"] += 1
+            row["tables"] |= dict.fromkeys(statement.tables)
+            ms = took.get((step.number, statement.number))
+            row["ms"] = row["ms"] if ms is None else max(ms, row["ms"] or 0)
+    for row in rows.values():
+        tables = list(row["tables"])
+        row["tables"], row["more"] = tables[:MANY], len(tables[MANY:])
+        row["took"] = saying.duration(row["ms"] / 1000) if row["ms"] is not None else ""
+    return list(rows.values())
 
 
 def _took(proven: Any) -> dict[tuple[int, int], float]:
@@ -132,13 +139,18 @@ def summary_context(request: HttpRequest, change: ChangeRequest) -> dict[str, An
     )
     now = {meaning for meaning, when in signing.WHEN.items() if change.status in when}
     missing = [meaning for meaning, signature in view.required if signature is None]
+    sentences = [
+        {"text": row.text, "kind": "protected" if row.protected else row.kind, "note": _note(row)}
+        for row in view.sentences("forward")
+    ]
+    weighty = [row for row in sentences if row["kind"] != "other" or row["note"]]
+    first = sentences if len(sentences) <= SHOWN else weighty[:SHOWN]
     return context | {
-        "sentences": [
-            {"text": row.text, "kind": "protected" if row.protected else row.kind, "note": _note(row)}
-            for row in view.sentences("forward")
-        ],
+        "sentences": first,
+        "all_sentences": sentences if len(sentences) > len(first) else [],
+        "statement_count": len(sentences),
         "touched": _touched(script, set(view.protected_tables)),
-        "reviews": " ".join(str(reason) for reason in view.routing),
+        "reasons": view.routing,
         "way_back": _way_back(view, proven),
         "locks": _locks(script, _took(proven)),
         "locks_say": "Who waits is predicted from the kind of statement; times are what staging took. "
