@@ -1,4 +1,4 @@
-"""Environments and targets: what administrators set up. Every change has a reason, and none of them opens a gate.
+"""Targets, and environments by way of environments.py: what administrators set up. None of it opens a gate.
 
 A target's connection string is never seen here: only a reference to it, which the workers of its queue resolve.
 """
@@ -8,57 +8,34 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import TypeVar
 
-from django.conf import settings
-from django.db import IntegrityError, transaction
-
-from changecontrol.models import ChangeRequest, Environment, Errand, Execution, Person, Target
+from changecontrol.models import ChangeRequest, Environment, Errand, Person, Target
 from changecontrol.models.executions import OPEN
 from changecontrol.rules.lifecycle import FINAL, Duty, Status
 from changecontrol.rules.refusal import Refused
-from changecontrol.services import errand_queue
+from changecontrol.services import errand_queue, site_names
 from changecontrol.services.administering import require_administrator, require_reason
+from changecontrol.services.environments import EnvironmentMissing, add_environment, change_environment
 from changecontrol.services.recording import acting
 from changecontrol.targets.connection import ReferenceWithoutScheme
 
-Row = TypeVar("Row", Environment, Target)
+__all__ = [
+    "add_environment",
+    "add_target",
+    "change_environment",
+    "examine_reference",
+    "point_target",
+    "retire_target",
+]
+
 #: status in which a change counts on every target of an environment of this kind, whether or not it ran there yet
 _COUNTED_ON = {Environment.Kind.STAGING: Status.APPROVED, Environment.Kind.PRODUCTION: Status.AUTHORIZED}
 #: variables of our own programs; a target is never one of our own databases
 _OURS = {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL", "SECRET_KEY"}
 
 
-class NameMissing(Refused):
-    """A {what} needs a name of at most 60 printable characters."""
-
-
-class NameInUse(Refused):
-    """There is already a {what} called {name}. Choose another name; names of retired ones stay taken."""
-
-
-class KindUnknown(Refused):
-    """An environment is of the kind development, staging or production."""
-
-
-class QueueUnknown(Refused):
-    """No worker listens to this queue. The queues are {queues}; CHANGECONTROL_QUEUES names them."""
-
-
-class EnvironmentMissing(Refused):
-    """There is no such environment. Reload the page."""
-
-
 class TargetMissing(Refused):
     """There is no such target. Reload the page."""
-
-
-class KindIsFixed(Refused):
-    """The kind of {name} cannot change any more: {why}. Add another environment instead."""
-
-
-class EnvironmentBusy(Refused):
-    """{code} is queued, running or lost in {name}. How runs are made there can be changed when it has ended."""
 
 
 class ReferenceInUse(Refused):
@@ -89,79 +66,19 @@ class TargetBusy(Refused):
     """{name} is being worked on ({what}). Try again when that has ended."""
 
 
-def add_environment(
-    *,
-    name: str,
-    kind: str,
-    queue: str,
-    actor: Person,
-    reason: str,
-    now: datetime,
-    position: int = 0,
-    stage_on_approval: bool = False,
-    second_person_at_start: bool = False,
-) -> Environment:
-    """Add a stage that changes pass. Raises the refusals of this module."""
-    wanted = _name(name, "environment")
-    fields = {
-        "kind": _kind(kind),
-        "queue": _queue(queue),
-        "position": max(0, min(position, 32767)),
-        "stage_on_approval": stage_on_approval,
-        "second_person_at_start": second_person_at_start,
-    }
-    with acting(actor, duty=Duty.ADMINISTRATOR, reason=require_reason(reason)):
-        require_administrator(actor)
-        _unique(Environment, wanted, "environment")
-        return _created(Environment(name=wanted, **fields), "environment")
-
-
-def change_environment(
-    *,
-    environment_id: int,
-    name: str,
-    kind: str,
-    queue: str,
-    actor: Person,
-    reason: str,
-    now: datetime,
-    position: int = 0,
-    stage_on_approval: bool = False,
-    second_person_at_start: bool = False,
-) -> Environment:
-    """Change an environment. Its kind is fixed by the first run or registered target; its rules while a run is open."""
-    known = {"kind": _kind(kind), "queue": _queue(queue), "second_person_at_start": second_person_at_start}
-    wanted = _name(name, "environment")
-    with acting(actor, duty=Duty.ADMINISTRATOR, reason=require_reason(reason)):
-        require_administrator(actor)
-        environment = Environment.objects.select_for_update().filter(pk=environment_id).first()
-        if environment is None:
-            raise EnvironmentMissing
-        if environment.kind != kind:
-            _ensure_kind_is_free(environment)
-        if any(getattr(environment, field) != value for field, value in known.items()):
-            _ensure_no_run(environment)
-        _unique(Environment, wanted, "environment", but=environment.pk)
-        environment.name, environment.position = wanted, max(0, min(position, 32767))
-        environment.stage_on_approval = stage_on_approval
-        for field, value in known.items():
-            setattr(environment, field, value)
-        return _created(environment, "environment")
-
-
 def add_target(
     *, name: str, environment_id: int, reference: str, set_role: str, actor: Person, reason: str, now: datetime
 ) -> Target:
     """Name a database. It takes no runs until it is registered. Raises ReferenceWithoutScheme for a pasted DSN."""
-    wanted, where, role = _name(name, "target"), examine_reference(reference), _role(set_role)
+    wanted, where, role = site_names.readable(name, "target"), examine_reference(reference), _role(set_role)
     with acting(actor, duty=Duty.ADMINISTRATOR, reason=require_reason(reason)):
         require_administrator(actor)
         environment = Environment.objects.select_for_update().filter(pk=environment_id).first()
         if environment is None:
             raise EnvironmentMissing
-        _unique(Target, wanted, "target")
+        site_names.ensure_free(Target, wanted, "target")
         _ensure_reference_is_free(environment, where)
-        return _created(Target(name=wanted, environment=environment, reference=where, set_role=role), "target")
+        return site_names.saved(Target(name=wanted, environment=environment, reference=where, set_role=role), "target")
 
 
 def point_target(
@@ -241,58 +158,11 @@ def _ensure_idle(target: Target) -> None:
         raise TargetBusy(name=target.name, what=errand.kind)
 
 
-def _ensure_kind_is_free(environment: Environment) -> None:
-    if Execution.objects.filter(target__environment=environment).exists():
-        raise KindIsFixed(name=environment.name, why="changes were run there")
-    if environment.targets.exclude(registered_at=None).exists():
-        raise KindIsFixed(name=environment.name, why="the ledgers of its targets carry it")
-    if Errand.objects.filter(target__environment=environment, state__in=errand_queue.OPEN).exists():
-        raise KindIsFixed(name=environment.name, why="a worker is at one of its targets")
-
-
-def _ensure_no_run(environment: Environment) -> None:
-    if run := Execution.objects.filter(target__environment=environment, state__in=OPEN).first():
-        raise EnvironmentBusy(code=run.code, name=environment.name)
-
-
 def _ensure_reference_is_free(environment: Environment, reference: str, *, but: int = 0) -> None:
     """Workers of another queue have variables of their own, so the same name there may be another database."""
     others = Target.objects.in_use().filter(environment__queue=environment.queue, reference=reference).exclude(pk=but)
     if other := others.first():
         raise ReferenceInUse(target=other.name)
-
-
-def _unique(model: type[Environment] | type[Target], name: str, what: str, *, but: int = 0) -> None:
-    if model._default_manager.filter(name__iexact=name).exclude(pk=but).exists():
-        raise NameInUse(what=what, name=name)
-
-
-def _created(row: Row, what: str) -> Row:
-    try:
-        with transaction.atomic():
-            row.save()
-    except IntegrityError:
-        raise NameInUse(what=what, name=row.name) from None
-    return row
-
-
-def _name(name: str, what: str) -> str:
-    said = " ".join(name.split())
-    if not 0 < len(said) <= 60 or not said.isprintable():
-        raise NameMissing(what=what)
-    return said
-
-
-def _kind(kind: str) -> str:
-    if kind not in Environment.Kind.values:
-        raise KindUnknown
-    return kind
-
-
-def _queue(queue: str) -> str:
-    if queue not in settings.QUEUES:
-        raise QueueUnknown(queues=", ".join(settings.QUEUES))
-    return queue
 
 
 def _role(role: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from changecontrol.models import ChangeRequest, Environment, Errand, Execution, Person, Revision, Target
-from changecontrol.services import administering, sites
+from changecontrol.services import administering, environments, site_names, sites
 from changecontrol.services.recording import acting
 from changecontrol.targets.connection import ReferenceWithoutScheme
 
@@ -154,15 +154,15 @@ def test_it_refuses_a_second_target_behind_one_reference_of_a_queue() -> None:
 def test_it_refuses_names_taken_whatever_their_case_and_odd_values() -> None:
     place = environment()
     target(place)
-    with pytest.raises(sites.NameInUse):
+    with pytest.raises(site_names.NameInUse):
         environment(name="staging")
-    with pytest.raises(sites.NameInUse):
+    with pytest.raises(site_names.NameInUse):
         target(place, name="STAGING  diary", reference="env:X")
-    with pytest.raises(sites.NameMissing):
+    with pytest.raises(site_names.NameMissing):
         target(place, name="\x07", reference="env:X")
-    with pytest.raises(sites.KindUnknown):
+    with pytest.raises(environments.KindUnknown):
         environment("moon", queue="staging")
-    with pytest.raises(sites.QueueUnknown, match="development, staging, production"):
+    with pytest.raises(environments.QueueUnknown, match="development, staging, production"):
         environment("production", queue="moon")
     with pytest.raises(sites.RoleUnusable):
         target(place, name="x", reference="env:X", set_role="r" * 64)
@@ -173,17 +173,17 @@ def test_the_kind_of_an_environment_is_fixed_by_its_first_run_or_registration() 
     assert change_environment(place, kind="staging").kind == "staging"
     assert change_environment(place, kind="development", name="Playground").name == "Playground"
     made = registered(target(place))
-    with pytest.raises(sites.KindIsFixed, match="ledgers"):
+    with pytest.raises(environments.KindIsFixed, match="ledgers"):
         change_environment(place, kind="production")
     execution(change(), made)
-    with pytest.raises(sites.KindIsFixed, match="changes were run there"):
+    with pytest.raises(environments.KindIsFixed, match="changes were run there"):
         change_environment(place, kind="production")
 
 
 def test_a_second_person_cannot_be_switched_off_while_a_run_waits_for_one() -> None:
     place = environment("production", second_person_at_start=True)
     execution(change(), registered(target(place)))
-    with pytest.raises(sites.EnvironmentBusy, match="E-0001"):
+    with pytest.raises(environments.EnvironmentBusy, match="E-0001"):
         change_environment(place, second_person_at_start=False)
     assert change_environment(place, second_person_at_start=True, position=3).position == 3
 
@@ -221,7 +221,7 @@ def test_it_retires_a_target_that_nothing_counts_on_and_keeps_it() -> None:
     assert not Target.objects.in_use().exists()
     with pytest.raises(sites.AlreadyRetired):
         sites.retire_target(target_id=made.pk, actor=olga(), reason="again", now=NOW)
-    with pytest.raises(sites.NameInUse):
+    with pytest.raises(site_names.NameInUse):
         target(made.environment, reference="env:X")
 
 
@@ -239,5 +239,5 @@ def test_it_refuses_to_retire_a_target_with_a_run_or_a_change_that_counts_on_it(
 def test_it_refuses_what_does_not_exist() -> None:
     with pytest.raises(sites.TargetMissing):
         sites.retire_target(target_id=0, actor=olga(), reason="why", now=NOW)
-    with pytest.raises(sites.EnvironmentMissing):
+    with pytest.raises(environments.EnvironmentMissing):
         target(Environment(pk=0, kind="staging"))
