@@ -89,7 +89,7 @@ def of_change(reader: Reader, change: ChangeRequest, busy: bool) -> Iterator[Due
 def _reviews(change: ChangeRequest) -> list[Meaning]:
     """Return the reviews a change needs; without routing, both: it fails closed."""
     routed = getattr(change, "reviews", None)
-    needs = routed is None or Meaning.COMPLIANCE_REVIEW in json.loads(routed) or change.compliance_asked_by_id
+    needs = routed is None or Meaning.COMPLIANCE_REVIEW in routed or change.compliance_asked_by_id
     return [Meaning.TECHNICAL_REVIEW, *([Meaning.COMPLIANCE_REVIEW] if needs else [])]
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.fields.json import KT
+from django.db.models import Exists, F, OuterRef, Q
 
 from changecontrol.models import ChangeAuthor, ChangeRequest, Execution, Incident, Person, Signature
 from changecontrol.models.changes import ChangeQuerySet
@@ -55,7 +54,7 @@ def inbox(*, person: Person, now: datetime) -> Inbox:
     changes = list(
         _listed(ChangeRequest.objects.filter(status__in=wanted))
         .select_related("watch")
-        .annotate(reviews=KT("revision__routing__reviews"))
+        .annotate(reviews=F("revision__routing__reviews"))
     )
     incidents = list(Incident.objects.filter(closed_at=None).select_related("change__opened_by").order_by("opened_at"))
     runs = _open_runs()

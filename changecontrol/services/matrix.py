@@ -74,7 +74,7 @@ def _deciding(targets: list[Target]) -> Iterable[Execution]:
     """
     weight = Case(
         When(state__in=BUSY, then=Value(2)),
-        When(state=State.FAILED, outcome=None, then=Value(0)),
+        When(state=State.FAILED, outcome__isnull=True, then=Value(0)),
         default=Value(1),
         output_field=IntegerField(),
     )

@@ -141,7 +141,13 @@ def revision(
         routing={
             "reviews": list(reviews),
             "reasons": [
-                {"statement_number": 1, "direction": "forward", "rule": "2", "sentence": "Alters `record_audit`."}
+                {
+                    "statement_number": 1,
+                    "direction": "forward",
+                    "rule": "2",
+                    "sentence": "Alters `record_audit`.",
+                    "reviews": ["compliance review"],
+                }
             ],
         },
         script_digest=sha256(bytes_of + change.code.encode()).hexdigest(),
@@ -172,13 +178,12 @@ def change(
         made = ChangeRequest.objects.create(
             number=number,
             code=f"CR-{number:04d}",
-            title=f"Change {number}",
             status_at=at,
             migration_number=migration or 100 + number,
             migration_name=f"{migration or 100 + number:03d}_add_device",
             opened_by=who,
             opened_at=at,
-            **{**DOCUMENTED, **fields},
+            **{"title": f"Change {number}", **DOCUMENTED, **fields},
         )
         ChangeAuthor.objects.create(change=made, person=who, because="opened", at=at)
         revision(made, author=who, at=at, **(revised or {}))
