@@ -161,17 +161,23 @@ def test_it_refuses_a_copy_that_calls_itself_another_target(database: str) -> No
 # --- a full disk
 
 
+def mount(*arguments: str | Path) -> str:
+    """Run mount; returns why it was refused, or nothing."""
+    try:
+        done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    except OSError as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+
+
 @pytest.fixture
 def tiny_disk(servers, cluster: Cluster) -> Iterator[Path]:
     """A real file system of 8 MB, as tablespace `tiny`."""
     folder = servers.folder / "tiny"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", folder], capture_output=True, text=True
-    )
-    if mounted.returncode != 0:
+    if refused := mount("-t", "tmpfs", "-o", "size=8m,mode=0700", "tmpfs", folder):
         folder.rmdir()
-        reason = f"a small file system cannot be mounted here: {mounted.stderr.strip()}"
+        reason = f"a small file system cannot be mounted here: {refused}"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     try:
         owner = cluster.data.stat()
@@ -203,7 +209,7 @@ def test_it_survives_a_full_disk_on_the_target(database: str, tiny_disk: Path) -
     assert columns(database) == ["id", "note"]
     assert columns(database, "page") == ["id", "text"]
     # with room again, the same script resumes behind the step that is done
-    subprocess.run(["mount", "-o", "remount,size=64m", tiny_disk], check=True)
+    assert mount("-o", "remount,size=64m", tiny_disk) == ""
     outcome = run(database, filling, attempt=2)
     assert (outcome.state, outcome.effect) == ("succeeded", "complete")
     assert finished_steps(database) == [1, 2]
