@@ -5,8 +5,9 @@ Sentences raised here name the target by `Where.name` and never contain its conn
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import psycopg
 from psycopg import sql
@@ -17,6 +18,19 @@ from changecontrol.rules.refusal import Refused
 from changecontrol.targets.fingerprint import Fingerprint, WrongDatabase, compare, fingerprint, require
 from changecontrol.targets.locking import LockAborted, TargetBusy, lock, lock_is_held
 from changecontrol.targets.references import ReferenceMissing, ReferenceUnreadable, ReferenceWithoutScheme, resolve
+from changecontrol.targets.unreachable import (
+    ConnectionStringInvalid,
+    DatabaseMissing,
+    LoginRefused,
+    PoolerInBetween,
+    RoleRefused,
+    StandbyRefused,
+    TargetFull,
+    TargetStarting,
+    TargetUnreachable,
+    WrongPassword,
+    explain_failure,
+)
 
 __all__ = [
     "ConnectionStringInvalid",
@@ -72,53 +86,6 @@ _NETWORK = {
 }
 
 
-class TargetUnreachable(Refused):
-    """{target} does not answer: {reason}. Check that its server runs and that this worker may reach it, then try
-    again."""
-
-
-class TargetStarting(Refused):
-    """{target} does not take connections now: its server is starting up, shutting down or recovering. Try again in a
-    moment."""
-
-
-class TargetFull(Refused):
-    """{target} has no connection left for us. Raise max_connections there or end idle sessions, then try again."""
-
-
-class WrongPassword(Refused):
-    """{target} does not accept the password configured for it. Correct the secret its reference points to, then try
-    again."""
-
-
-class LoginRefused(Refused):
-    """{target} does not let the configured login in: {reason}. An administrator of that server must allow it."""
-
-
-class DatabaseMissing(Refused):
-    """{target} has no database "{database}". Correct the connection its reference points to, or create the
-    database."""
-
-
-class ConnectionStringInvalid(Refused):
-    """What the reference of {target} points to is not a connection string PostgreSQL understands. Use
-    "postgresql://user@host:port/database" or "host=... dbname=..."."""
-
-
-class PoolerInBetween(Refused):
-    """{target} is reached through a connection pooler. A migration needs a direct session: put the server's own
-    address behind the reference."""
-
-
-class StandbyRefused(Refused):
-    """{target} is a standby and takes no writes. Put the primary's address behind the reference."""
-
-
-class RoleRefused(Refused):
-    """{target} does not let the login become the role "{role}": {reason}. Grant the role to the login, or register
-    another role."""
-
-
 @dataclass(frozen=True, slots=True)
 class Where:
     """How to reach a target. `dsn` is a secret; `name` is what sentences say, such as "production"."""
@@ -151,6 +118,9 @@ class Session(psycopg.Connection[TupleRow]):
             "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS pinned (name, value)",
             (list(pinned), list(pinned.values())),
         )
+        with suppress(psycopg.errors.InvalidParameterValue):  # a server platform that cannot look
+            # A killed worker's statement ends within a second, and with it the locks it holds.
+            self.execute("SET client_connection_check_interval = '1s'")
         if self.where.set_role:
             self.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self.where.set_role)))
 
@@ -176,7 +146,8 @@ def connect(where: Where, *, application_name: str) -> Session:
     try:
         session = Session.open(where, conninfo)
     except psycopg.Error as error:
-        refusal = _explain(where, conninfo, str(error))
+        database = str(conninfo_to_dict(conninfo).get("dbname") or "")
+        refusal = explain_failure(where.called, database, str(error))
     if refusal is not None:
         raise refusal  # outside the except: psycopg's error holds the password, and must not hang on ours
     try:
@@ -201,7 +172,8 @@ def _conninfo(where: Where, application_name: str) -> str:
 
 def _examine(session: Session, where: Where) -> None:
     row = session.execute(
-        "SELECT pg_backend_pid(), pg_is_in_recovery(), backend_start::text FROM pg_stat_get_activity(pg_backend_pid())"
+        "SELECT pg_backend_pid(), pg_is_in_recovery(), extract(epoch FROM backend_start)::text"
+        " FROM pg_stat_get_activity(pg_backend_pid())"
     ).fetchone()
     if row is None or row[0] != session.info.backend_pid:
         raise PoolerInBetween(target=where.called)
@@ -213,39 +185,3 @@ def _examine(session: Session, where: Where) -> None:
     except psycopg.Error as error:
         reason = error.diag.message_primary or "no reason given"
         raise RoleRefused(target=where.called, role=where.set_role, reason=reason) from None
-
-
-def _explain(where: Where, conninfo: str, message: str) -> Refused:
-    """Turn libpq's message into a sentence. libpq gives no SQLSTATE for a failed connect, so its text is read."""
-    text = message.lower()
-    database = str(conninfo_to_dict(conninfo).get("dbname") or "")
-    rules: list[tuple[tuple[str, ...], Refused]] = [
-        (("password authentication failed", "no password supplied"), WrongPassword(target=where.called)),
-        (("database system is", "not yet accepting"), TargetStarting(target=where.called)),
-        (("too many clients", "remaining connection slots", "too many connections"), TargetFull(target=where.called)),
-        (("no pg_hba.conf entry",), LoginRefused(target=where.called, reason="no rule of its pg_hba.conf admits it")),
-        (("permission denied for database",), LoginRefused(target=where.called, reason="it may not CONNECT")),
-        (("is not permitted to log in",), LoginRefused(target=where.called, reason="the role has no LOGIN")),
-        (("certificate", "ssl"), TargetUnreachable(target=where.called, reason="TLS could not be agreed or verified")),
-    ]
-    if "database" in text and "does not exist" in text:
-        return DatabaseMissing(target=where.called, database=database)
-    for needles, refusal in rules:
-        if any(needle in text for needle in needles):
-            return refusal
-    return TargetUnreachable(target=where.called, reason=_reason(text))
-
-
-def _reason(text: str) -> str:
-    known: dict[str, Any] = {
-        "connection refused": "nothing listens at its address",
-        "timeout": "no answer in time",
-        "timed out": "no answer in time",
-        "resolve": "its host name is not known here",
-        "could not translate": "its host name is not known here",
-        "no route": "there is no network route to it",
-        "unreachable": "there is no network route to it",
-        "server closed": "it closed the connection",
-        "definition of service": "its service is not in the service file",
-    }
-    return next((str(reason) for needle, reason in known.items() if needle in text), "the connection failed")

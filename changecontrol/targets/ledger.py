@@ -115,16 +115,17 @@ def identity(conn: psycopg.Connection[Any]) -> Identity | None:
     return Identity(*row) if row else None
 
 
-def rows(conn: psycopg.Connection[Any], *, since: int = 0) -> list[LedgerRow]:
-    """All rows with an id above `since`, oldest first; [] without a ledger."""
+def rows(conn: psycopg.Connection[Any], *, since: int = 0, migration: int | None = None) -> list[LedgerRow]:
+    """The rows with an id above `since`, of one migration or all, oldest first; [] without a ledger."""
     if not exists(conn):
         return []
     cursor = conn.cursor(row_factory=dict_row)
     found = cursor.execute(
         "SELECT id, kind, change_code, migration, migration_name, direction, step, steps, pass_no, script_digest,"
         " content_digest, execution_id, attempt, fence, actor, signature_ids, xid::text::bigint AS xid, wal_lsn::text,"
-        " server_at, client_at, tool_version, detail FROM changecontrol.ledger WHERE id > %s ORDER BY id",
-        (since,),
+        " server_at, client_at, tool_version, detail FROM changecontrol.ledger WHERE id > %s"
+        " AND (migration = %s OR %s::int IS NULL) ORDER BY id",
+        (since, migration, migration),
     )
     return [LedgerRow(**{**row, "signature_ids": tuple(row["signature_ids"])}) for row in found]
 

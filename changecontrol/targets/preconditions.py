@@ -25,9 +25,9 @@ def examine(conn: Session, script: Script, order: Order) -> tuple[Net, set[int]]
     """Give what is on, and which steps of this script are finished already. Raises CannotRun."""
     if not ledger.exists(conn):
         raise CannotRun("The target has no ledger. Register it first.", "unknown")
-    rows = ledger.rows(conn)
+    rows = ledger.rows(conn, migration=order.migration)
     net = ledger.net(rows, migration=order.migration)
-    newest = max((row.fence for row in rows if row.migration == order.migration), default=order.fence)
+    newest = max((row.fence for row in rows), default=order.fence)
     if newest > order.fence:
         raise CannotRun("A newer execution owns this target; this one must not write any more.", net.effect)
     for step in script.steps:
@@ -41,13 +41,11 @@ def examine(conn: Session, script: Script, order: Order) -> tuple[Net, set[int]]
 
 
 def _done_in_this_pass(rows: list[LedgerRow], order: Order) -> set[int]:
-    ours = (order.migration, order.execution_id, order.pass_no, order.direction)
+    ours = (order.execution_id, order.pass_no, order.direction)
     return {
         row.step
         for row in rows
-        if row.kind == "done"
-        and row.step is not None
-        and (row.migration, row.execution_id, row.pass_no, row.direction) == ours
+        if row.kind == "done" and row.step is not None and (row.execution_id, row.pass_no, row.direction) == ours
     }
 
 

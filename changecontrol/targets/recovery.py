@@ -103,7 +103,7 @@ def _close_books(run: Run, session: Session, state: State, failure: Failure | No
     """Look at what an interrupted single step left, write the `finished` row, read what is on now."""
     roll_back(session)
     session.pin()
-    net = ledger.net(ledger.rows(session), migration=run.order.migration)
+    net = ledger.net(ledger.rows(session, migration=run.order.migration), migration=run.order.migration)
     detail: dict[str, object] = {"state": state, "sentence": failure.sentence if failure else ""}
     left, flight = "", net.in_flight
     if flight is not None and flight.kind == "began" and flight.direction == run.order.direction:
@@ -114,7 +114,7 @@ def _close_books(run: Run, session: Session, state: State, failure: Failure | No
     with suppress(psycopg.Error):  # fenced off, or no space: the rows of the steps are what counts
         with session.transaction():
             ledger.write(session, run.order, "finished", step=None, steps=len(run.script.steps), detail=detail)
-    return ledger.net(ledger.rows(session), migration=run.order.migration), left
+    return ledger.net(ledger.rows(session, migration=run.order.migration), migration=run.order.migration), left
 
 
 def _done(run: Run, net: Net) -> set[int]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import psycopg
 
-from changecontrol.rules.script import Script, Step, StepKind
+from changecontrol.rules.script import Direction, Script, Step, StepKind
 from changecontrol.targets import concurrent, errors, preconditions, recovery
 from changecontrol.targets.backfill import run_batched
 from changecontrol.targets.checking import CheckRow, VerifyResult, check, fallen, verify
@@ -58,6 +58,8 @@ def run(
     is asked before each step: True or None goes on; False or a sentence ends the run there. `reconnect` opens a
     fresh session after a broken one, to learn what is on; by default the same way as `conn` was opened.
     """
+    if order.direction != script.direction.value or script.direction is Direction.VERIFY:
+        raise ValueError(f"an order for {order.direction} does not fit a {script.direction} script")
     limits = limits or Limits()
     steps = len(script.steps)
     try:

@@ -54,6 +54,7 @@ class Run:
     single_began: int | None = None  # the single step this run began and has not finished
     began_detail: dict[str, object] = field(default_factory=dict)  # what its `began` row noted
     yielding: bool = False  # the next try waits long enough for an autovacuum worker to give way
+    yield_ms: int = 1500
 
     def flight(self, step: Step) -> InFlight | None:
         """What an earlier run left of this step."""
@@ -67,12 +68,11 @@ class Run:
         text: str,
         *,
         params: Sequence[str | None] | None = None,
-        type_oids: Sequence[int] = (),
     ) -> wire.Reply:
-        """Send under watch."""
+        """Send under watch; of an answer's rows the first is kept."""
         self.watch.blockers = ()
         try:
-            return wire.send(self.session, text, tick=self.watch.tick, params=params, type_oids=type_oids)
+            return wire.send(self.session, text, tick=self.watch.tick, params=params, keep=1)
         finally:
             self.watch.flush()
 
@@ -95,7 +95,7 @@ class Run:
         """Set the timeouts for the next statement by what its lock does to others. Takes no snapshot."""
         wait = {LockClass.STRONG: self.limits.lock_ms, LockClass.PATIENT: 0}.get(lock, self.limits.dml_lock_ms)
         if self.yielding and lock is LockClass.STRONG:
-            wait = 1500  # deadlock_timeout, one second unless configured, and half a second
+            wait = self.yield_ms
         whole = self.limits.statement_ms or int(max(self.watch.remaining_s, 0) * 1000) + 5000
         if lock is LockClass.PATIENT and not self.limits.statement_ms:
             whole = 0  # a timeout would leave an INVALID index; the watch cancels at the deadline
@@ -107,8 +107,8 @@ class Run:
     def own_role(self) -> None:
         """Inside a transaction: back to our own role, so that the ledger row is ours whatever the script set."""
         role = self.session.where.set_role.replace('"', '""')
-        back = f'SET LOCAL ROLE "{role}"' if role else "SET LOCAL ROLE NONE"
-        wire.send(self.session, f"RESET SESSION AUTHORIZATION; {back}; SET LOCAL lock_timeout = {3000}")
+        back = f'SET LOCAL ROLE "{role}"' if role else "RESET ROLE"
+        wire.send(self.session, f"RESET SESSION AUTHORIZATION; {back}; SET LOCAL lock_timeout = 3000")
 
     def record(self, kind: str, step: Step | None, **detail: object) -> int:
         """Write a ledger row in the current transaction. Gives the transaction's id."""
@@ -207,6 +207,10 @@ class Run:
             f"Try {attempt} ended: {what.get(error.sqlstate or '', 'it may succeed again')}; rolled back, trying again"
         )
         if self.yielding:
+            shown = wire.send(
+                self.session, "SELECT setting::int + 500 FROM pg_settings WHERE name = 'deadlock_timeout'"
+            )
+            self.yield_ms = int(shown.values[0][0] or 0)
             text += ", long enough for autovacuum to give way"
         self.watch.emit("retry", f"{text}.", attempt=attempt, sqlstate=error.sqlstate or "")
 

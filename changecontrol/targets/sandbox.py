@@ -50,7 +50,7 @@ def sandbox(server: Where, *, name: str, encoding: str = "UTF8") -> Iterator[Whe
     try:
         yield replace(server, dsn=make_conninfo(server.dsn, dbname=database), name=f"the sandbox {readable}")
     finally:
-        with connect(server, application_name=f"sandbox {readable}") as admin:
+        with suppress(Refused), connect(server, application_name=f"sandbox {readable}") as admin:
             _drop(admin, database)
 
 

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -72,14 +72,15 @@ class Differences:
     """What sets the second catalog apart from the first. All lists are sorted names.
 
     `order_only`: tables with other column order, and constraints, defaults or views that are only spelled otherwise.
-    `said` has one plain sentence for each difference.
+    `comparable` is False between different majors of PostgreSQL. `said` has one plain sentence for each difference.
     """
 
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     order_only: tuple[str, ...] = ()
-    said: tuple[str, ...] = field(default=())
+    said: tuple[str, ...] = ()
+    comparable: bool = True
 
     def __bool__(self) -> bool:
         """Whether the catalogs differ in more than order and spelling."""
@@ -87,11 +88,13 @@ class Differences:
 
     @property
     def verdict(self) -> str:
-        """exact, order_only or differs."""
+        """exact, order_only, differs or not comparable."""
+        if not self.comparable:
+            return "not comparable"
         return "differs" if self else "order_only" if self.order_only else "exact"
 
     def to_json(self) -> dict[str, list[str]]:
-        """The lists as plain values."""
+        """The lists and sentences as plain values."""
         names = ("missing", "extra", "changed", "order_only", "said")
         return {name: list(getattr(self, name)) for name in names}
 
@@ -127,7 +130,9 @@ def differences(a: Catalog, b: Catalog) -> Differences:
     said += [f"Table {table} has its columns in another order: {', '.join(b.order[table])}." for table in moved]
     if a.major != b.major:
         said.append(f"PostgreSQL {a.major} and {b.major} are different versions: their catalogs are not comparable.")
-    return Differences(tuple(missing), tuple(extra), tuple(changed), (*spelling, *moved), tuple(said))
+    return Differences(
+        tuple(missing), tuple(extra), tuple(changed), (*spelling, *moved), tuple(said), a.major == b.major
+    )
 
 
 @contextmanager

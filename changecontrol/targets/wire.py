@@ -27,7 +27,6 @@ class Reply:
     tag: str
     rows: int
     columns: tuple[str, ...] = ()
-    type_oids: tuple[int, ...] = ()
     values: tuple[tuple[str | None, ...], ...] = ()
 
 
@@ -37,19 +36,20 @@ def send(
     *,
     tick: Callable[[], None] = lambda: None,
     params: Sequence[str | None] | None = None,
-    type_oids: Sequence[int] = (),
+    keep: int | None = None,
 ) -> Reply:
     """Send the text verbatim and wait for the answer. Raises psycopg.Error.
 
     Without `params` the text goes through the simple protocol: nothing in it is a placeholder, `%` included. With
-    `params` (texts for $1, $2 ...) it must be one statement.
+    `params` (texts for $1, $2 ...) it must be one statement. `keep`: how many rows of the answer are
+    turned into texts; all when None.
     """
     connection = session.pgconn
     if params is None:
         connection.send_query(text.encode())
     else:
         values = [None if value is None else value.encode() for value in params]
-        connection.send_query_params(text.encode(), values, param_types=list(type_oids) or None)
+        connection.send_query_params(text.encode(), values)
     results: list[pq.abc.PGresult] = []
     try:
         _collect(connection, tick, results)
@@ -63,7 +63,7 @@ def send(
     except BaseException:
         _abandon(session)
         raise
-    return _reply(results)
+    return _reply(results, keep)
 
 
 def _collect(connection: pq.abc.PGconn, tick: Callable[[], None], results: list[pq.abc.PGresult]) -> None:
@@ -114,7 +114,7 @@ def _abandon(session: Session) -> None:
         session.close()
 
 
-def _reply(results: list[pq.abc.PGresult]) -> Reply:
+def _reply(results: list[pq.abc.PGresult], keep: int | None) -> Reply:
     for result in results:
         if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE):
             raise psycopg.errors.error_from_result(result)
@@ -126,8 +126,7 @@ def _reply(results: list[pq.abc.PGresult]) -> Reply:
         tag=(last.command_status or b"").decode(),
         rows=last.command_tuples or 0,
         columns=tuple((last.fname(column) or b"").decode() for column in columns),
-        type_oids=tuple(last.ftype(column) for column in columns),
-        values=tuple(tuple(_text(last, row, column) for column in columns) for row in range(last.ntuples)),
+        values=tuple(tuple(_text(last, row, column) for column in columns) for row in range(last.ntuples)[:keep]),
     )
 
 

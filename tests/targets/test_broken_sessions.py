@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from changecontrol.targets import ledger, runner, wire
+from changecontrol.targets import ledger, observe, runner, wire
 from changecontrol.targets.connection import Session, TargetUnreachable
 from changecontrol.targets.outcome import Event
 from tests.targets.stage import QUICK, Heard, background, go, one, order, ran, script, wait_for
@@ -21,9 +21,11 @@ def terminate(other: Session, pid: int) -> None:
 
 def test_it_reports_a_killed_backend_and_leaves_nothing(session: Session, other: Session) -> None:
     heard, pid = Heard(), session.info.backend_pid
+    assert not observe.is_gone(other, pid=pid, started=session.started)
     with background(lambda: go(session, SLOW, heard=heard)) as result:
         wait_for(lambda: heard.of("statement_done"))
         terminate(other, pid)
+    assert observe.is_gone(other, pid=pid, started=session.started)
     outcome = result[0]
     assert (outcome.state, outcome.effect, outcome.steps_done) == ("failed", "none", 0)
     assert outcome.error.sqlstate == "57P01" and "ended our session" in outcome.error.sentence
