@@ -46,7 +46,7 @@ class Journal(threading.Thread):
         self._lost = False
         self._down = False
 
-    def write(self, kind: str, text: str, *, step: int | None = None, statement: int | None = None, **data: Any) -> None:
+    def write(self, kind: str, text: str, *, step: int | None = None, statement: int | None = None, data: dict[str, Any] | None = None) -> None:
         """Note one event; returns at once."""
         with self._bell:
             self._number += 1
@@ -59,7 +59,7 @@ class Journal(threading.Thread):
                     "step": step,
                     "statement": statement,
                     "text": text,
-                    "data": data,
+                    "data": data or {},
                 }
             )
             self._bell.notify()

@@ -82,7 +82,7 @@ class Passes:
             self._verify("rollback", after_rollback=True)
             comparison = proofs.compare(before, proofs.shoot(self.session), lossy=way is RollbackClass.LOSSY)
             self.outcome["comparison"] = comparison
-            self.journal.write("compared", comparison["sentence"], **{"differences": comparison["differences"][:20]})
+            self.journal.write("compared", comparison["sentence"], data={"differences": comparison["differences"][:20]})
             if not comparison["ok"]:
                 raise PassFailed(comparison["sentence"])
         self._pass("forward again" if freezing.has_way_back(self.revision) else "forward", FORWARD)
@@ -120,7 +120,7 @@ class Passes:
             raise PassFailed("This revision has no rollback script.")
         self.pass_no += 1
         self.journal.phase = phase
-        self.journal.write("pass_started", f"Pass {self.pass_no}: {phase}.", direction=direction)
+        self.journal.write("pass_started", f"Pass {self.pass_no}: {phase}.", data={"direction": direction})
         outcome: Outcome = runner.run(
             self.session,
             script=script,
@@ -141,7 +141,7 @@ class Passes:
             raise PassFailed(outcome.error.sentence if outcome.error else f"The pass {phase} ended as {outcome.state}.")
 
     def _on_event(self, event: Event) -> None:
-        self.journal.write(event.kind, event.text, step=event.step, statement=event.statement, **event.data)
+        self.journal.write(event.kind, event.text, step=event.step, statement=event.statement, data=event.data)
         if event.kind == "committed" and not self.session.closed:
             self._copy()
 
@@ -207,7 +207,7 @@ class Passes:
         self.outcome.setdefault("checks", {})[when] = kept
         wrong = [row for row in rows if not row.ok]
         told = f"Standing checks {when}: {len(rows) - len(wrong)} of {len(rows)} green."
-        self.journal.write("checks", told, failed=[f"{row.name}: {row.detail}" for row in wrong])
+        self.journal.write("checks", told, data={"failed": [f"{row.name}: {row.detail}" for row in wrong]})
         if when == "before":
             self._checked = rows
             if wrong:

@@ -60,7 +60,7 @@ def back_up(where: connection.Where, journal: Journal) -> dict[str, Any]:
     folder = Path(settings.BACKUPS)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{journal.execution_id}.part"
-    made = backup.dump(where, part, on_event=lambda event: journal.write(event.kind, event.text, **event.data))
+    made = backup.dump(where, part, on_event=lambda event: journal.write(event.kind, event.text, data=event.data))
     kept = folder / f"{made.sha256}.dump"
     part.rename(kept)
     journal.write("backup", f"Backup kept by digest {made.sha256[:12]}…, {made.size} bytes; not yet proven by a restore.")

@@ -53,7 +53,7 @@ def run(*, execution_id: int, clock: Callable[[], datetime], worker: str) -> Non
         return
     journal = Journal(execution, clock=clock)
     journal.start()
-    journal.write("claimed", f"Claimed by {worker}.", fence=execution.fence)
+    journal.write("claimed", f"Claimed by {worker}.", data={"fence": execution.fence})
     result = _attempt(execution, journal, clock)
     unwritten = journal.close()
     settling.settle(execution_id=execution.pk, token=execution.lease_token, result=result, unwritten=unwritten, clock=clock)
@@ -124,7 +124,7 @@ def _on_target(execution: Execution, journal: Journal) -> Result:
             raise OtherLedger(target=target.name)
         journal.write("connected", f"Connected to {target.name}: the registered database, directly.")
         deadline = settings.RUN_DEADLINE_SECONDS
-        on_event = lambda event: journal.write(event.kind, event.text, **event.data)  # noqa: E731
+        on_event = lambda event: journal.write(event.kind, event.text, data=event.data)  # noqa: E731
         with connection.lock(session, deadline=deadline, on_event=on_event, stop=journal.stop):
             rows = ledger.rows(session)
             if different := ledger_copies.differences(target=target, rows=rows):
