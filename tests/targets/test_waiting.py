@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
+from changecontrol.local.postgres import Cluster
 from changecontrol.targets.connection import Session
 from changecontrol.targets.outcome import Limits
 from tests.targets.stage import Heard, background, go, one, ran, wait_for
@@ -133,3 +135,32 @@ def test_it_says_what_it_waits_for_when_rows_are_locked(session: Session, other:
         other.execute("ROLLBACK")
     assert outcome.error is not None and f"pid {other.info.backend_pid}" in outcome.error.sentence
     assert isinstance(psycopg.errors.lookup(outcome.error.sqlstate), type)
+
+
+@pytest.mark.slow
+def test_it_waits_long_enough_for_autovacuum_to_give_way(session: Session, other: Session, cluster: Cluster) -> None:
+    """A lock_timeout below deadlock_timeout never cancels an autovacuum worker: one long try is announced."""
+    session.execute(
+        "CREATE TABLE readings (id int, filler text) WITH (autovacuum_vacuum_cost_delay = 100,"
+        " autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_threshold = 1, autovacuum_vacuum_insert_threshold = 1)"
+    )
+    session.execute("INSERT INTO readings SELECT n, repeat('x', 500) FROM generate_series(1, 5000) n")
+    session.execute("DELETE FROM readings WHERE id % 2 = 0")
+    with psycopg.connect(cluster.dsn(), autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET autovacuum_naptime = '1s'")
+        admin.execute("SELECT pg_reload_conf()")
+        try:
+            wait_for(
+                lambda: one(
+                    other,
+                    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+                    " WHERE backend_type = 'autovacuum worker' AND relation = 'readings'::regclass",
+                ),
+                seconds=60,
+            )
+            heard = Heard()
+            assert ran(session, "ALTER TABLE readings ADD b int;", heard=heard).effect == "complete"
+        finally:
+            admin.execute("ALTER SYSTEM RESET autovacuum_naptime")
+            admin.execute("SELECT pg_reload_conf()")
+    assert "long enough for autovacuum to give way" in heard.of("retry")[-1].text
