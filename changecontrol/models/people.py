@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth import hashers
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
@@ -66,6 +67,10 @@ class Person(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.printed_name
+
+    def check_password(self, raw_password: str) -> bool:
+        """Whether this is the password. Never rehashes on the way: a check is no write."""
+        return hashers.check_password(raw_password, self.password)
 
     def get_full_name(self) -> str:
         """Return the printed name."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from changecontrol import dispatch
 from changecontrol.models import Errand, Execution, Person, Signature
-from changecontrol.rules.lifecycle import Effect, State
+from changecontrol.rules.lifecycle import Duty, Effect, State
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import ceremony, freezing, ledger_copies, moving, settling
@@ -36,7 +36,7 @@ def resolve(
 ) -> Signature:
     """Sign what became of the step in flight of a lost run; a worker writes it into the ledger and settles the run."""
     fresh = ceremony.identify(signer, password, what=f"resolution of run {execution_id}", now=now)
-    with acting(fresh, duty=Meaning.RESOLUTION.value, reason=reason):
+    with acting(fresh, duty=Duty.TECH_LEAD.value, reason=reason):
         execution = Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
         change = moving.lock(execution.change_id)
         if execution.state != State.LOST:

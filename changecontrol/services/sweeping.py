@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from changecontrol import dispatch
-from changecontrol.models import Environment, Errand, Execution
+from changecontrol.models import Errand, Execution
 from changecontrol.rules.lifecycle import Effect, State
 from changecontrol.services import claiming, errands, settling
 from changecontrol.services.passes import Result
@@ -23,10 +23,8 @@ def sweep(*, queue: str, clock: Callable[[], datetime], worker: str) -> None:
     now = clock()
     for execution in silent(now):
         lose(execution.pk, now=now)
-    for target_queue in Environment.objects.values_list("queue", flat=True).distinct():
-        if target_queue == queue:
-            _resolve_lost(queue, now)
-    errands.sweep_errands(now)
+    _resolve_lost(queue, now)
+    errands.sweep_errands(now, queue=queue)
     ring_due(queue)
 
 
