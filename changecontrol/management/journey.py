@@ -118,8 +118,16 @@ class Journey:
 
     def tick(self, change: ChangeRequest, *gates: str) -> None:
         """Each person attests the open items of these gates that are theirs."""
-        people = {"author": "ada", "technical reviewer": "tess", "compliance officer": "cora", "QA": "quin", "tech lead": "theo"}
-        items = ChecklistItem.objects.filter(change=change, gate__in=gates, automatic=False, state=ChecklistItem.State.OPEN)
+        people = {
+            "author": "ada",
+            "technical reviewer": "tess",
+            "compliance officer": "cora",
+            "QA": "quin",
+            "tech lead": "theo",
+        }
+        items = ChecklistItem.objects.filter(
+            change=change, gate__in=gates, automatic=False, state=ChecklistItem.State.OPEN
+        )
         for item in items.order_by("position"):
             checking.tick(
                 item_id=item.pk,

@@ -61,33 +61,66 @@ class ChangeRequest(models.Model):
     code = models.CharField(max_length=12, unique=True, db_comment="CR-NNNN.")
     title = models.CharField(max_length=200, db_comment="What the change is called on pages.")
     kind = models.CharField(max_length=12, default="normal", db_comment="normal (emergency comes later).")
-    status = models.CharField(max_length=12, choices=STATUSES, default=Status.DRAFT.value, db_comment="Where the decision stands; written by services.moving alone.")
+    status = models.CharField(
+        max_length=12,
+        choices=STATUSES,
+        default=Status.DRAFT.value,
+        db_comment="Where the decision stands; written by services.moving alone.",
+    )
     status_at = models.DateTimeField(db_comment="Since when.")
-    version = models.PositiveIntegerField(default=1, db_comment="Counts every move and every change of content; sign requests carry it.")
+    version = models.PositiveIntegerField(
+        default=1, db_comment="Counts every move and every change of content; sign requests carry it."
+    )
     migration_number = models.PositiveIntegerField(db_comment="NNN of the migration file.")
     migration_name = models.CharField(max_length=200, db_comment="File stem, NNN_description.")
-    revision = models.ForeignKey("changecontrol.Revision", models.PROTECT, null=True, related_name="+", db_comment="The current revision.")
-    opened_by = models.ForeignKey("changecontrol.Person", models.PROTECT, related_name="opened_changes", db_comment="Who opened it.")
+    revision = models.ForeignKey(
+        "changecontrol.Revision", models.PROTECT, null=True, related_name="+", db_comment="The current revision."
+    )
+    opened_by = models.ForeignKey(
+        "changecontrol.Person", models.PROTECT, related_name="opened_changes", db_comment="Who opened it."
+    )
     opened_at = models.DateTimeField(db_comment="When it was opened.")
-    supersedes = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="superseded_by", db_comment="The ended change that this one reverses or replaces.")
+    supersedes = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="superseded_by",
+        db_comment="The ended change that this one reverses or replaces.",
+    )
     # documentation (design 3)
     ticket = models.CharField(max_length=60, blank=True, db_comment="Ticket that asked for it.")
     description = models.TextField(blank=True, db_comment="What is changed and why.")
     impact = models.TextField(blank=True, db_comment="Which systems and data are affected.")
     impact_level = models.CharField(max_length=8, choices=Level, blank=True, db_comment="low, medium or high.")
-    downtime = models.CharField(max_length=8, choices=Downtime, default=Downtime.NONE, db_comment="none, or needs a window.")
+    downtime = models.CharField(
+        max_length=8, choices=Downtime, default=Downtime.NONE, db_comment="none, or needs a window."
+    )
     risk = models.TextField(blank=True, db_comment="Potential risks.")
     risk_severity = models.PositiveSmallIntegerField(null=True, blank=True, db_comment="1 to 5.")
     risk_probability = models.PositiveSmallIntegerField(null=True, blank=True, db_comment="1 to 5.")
-    risk_detectability = models.PositiveSmallIntegerField(null=True, blank=True, db_comment="1 (surely seen) to 5 (hardly seen).")
+    risk_detectability = models.PositiveSmallIntegerField(
+        null=True, blank=True, db_comment="1 (surely seen) to 5 (hardly seen)."
+    )
     mitigation = models.TextField(blank=True, db_comment="How the risk is reduced.")
     compliance_impact = models.TextField(blank=True, db_comment="Does it affect audit trail, validation or compliance?")
     pull_request_url = models.URLField(blank=True, db_comment="Where the code was reviewed.")
-    requires_release = models.CharField(max_length=120, blank=True, db_comment="Application release that must be out first.")
-    compliance_asked_by = models.ForeignKey("changecontrol.Person", models.PROTECT, null=True, blank=True, related_name="+", db_comment="Who asked for the compliance review although no rule demanded it.")
+    requires_release = models.CharField(
+        max_length=120, blank=True, db_comment="Application release that must be out first."
+    )
+    compliance_asked_by = models.ForeignKey(
+        "changecontrol.Person",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_comment="Who asked for the compliance review although no rule demanded it.",
+    )
     # identity, fixed at submit
     content = models.TextField(blank=True, db_comment="Canonical JSON of what is signed; fixed at submit.")
-    content_digest = models.CharField(max_length=64, blank=True, db_comment="SHA-256 of content; printed beside signatures.")
+    content_digest = models.CharField(
+        max_length=64, blank=True, db_comment="SHA-256 of content; printed beside signatures."
+    )
 
     objects = ChangeQuerySet.as_manager()
     history = History(excluded_fields=["content"])
@@ -96,7 +129,9 @@ class ChangeRequest(models.Model):
         db_table = "change_request"
         db_table_comment = "Change requests: one migration each, on its way to production."
         constraints = [
-            models.CheckConstraint(condition=models.Q(status__in=[status.value for status in Status]), name="change_status"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=[status.value for status in Status]), name="change_status"
+            ),
             models.UniqueConstraint(
                 fields=["migration_number"],
                 condition=~models.Q(status__in=[status.value for status in FINAL]),
@@ -127,9 +162,13 @@ class Revision(models.Model):
     plan = models.JSONField(db_comment="Parsed steps of forward, rollback and verify.")
     findings = models.JSONField(default=list, db_comment="Findings when it was frozen.")
     checks = models.JSONField(default=dict, db_comment="Standing checks as they were: file name to text.")
-    routing = models.JSONField(default=dict, db_comment="Which reviews it needs, and which rule fired on which statement.")
+    routing = models.JSONField(
+        default=dict, db_comment="Which reviews it needs, and which rule fired on which statement."
+    )
     script_digest = models.CharField(max_length=64, db_comment="SHA-256 over bytes, sources and parsed steps.")
-    rollback_class = models.CharField(max_length=20, db_comment="Declared way back: lossless, lossy, conditional, forward-fix only, restore only.")
+    rollback_class = models.CharField(
+        max_length=20, db_comment="Declared way back: lossless, lossy, conditional, forward-fix only, restore only."
+    )
     git_commit = models.CharField(max_length=64, blank=True, db_comment="HEAD, if its blob equals these bytes.")
     git_author = models.CharField(max_length=200, blank=True, db_comment="Author of that commit.")
     frozen_by = models.ForeignKey("changecontrol.Person", models.PROTECT, related_name="+", db_comment="Who took it.")
@@ -171,7 +210,9 @@ class Waiver(models.Model):
     reason = models.TextField(db_comment="Why it is acceptable here.")
     waived_by = models.ForeignKey("changecontrol.Person", models.PROTECT, related_name="+", db_comment="Who waived it.")
     waived_at = models.DateTimeField(db_comment="When.")
-    revision = models.ForeignKey(Revision, models.PROTECT, related_name="waivers", db_comment="The revision it belongs to.")
+    revision = models.ForeignKey(
+        Revision, models.PROTECT, related_name="waivers", db_comment="The revision it belongs to."
+    )
 
     class Meta:
         db_table = "waiver"
@@ -190,7 +231,13 @@ class StatusMove(models.Model):
     before = models.CharField(max_length=12, db_comment="Status before.")
     after = models.CharField(max_length=12, db_comment="Status after.")
     version = models.PositiveIntegerField(db_comment="Version of the change after the move.")
-    person = models.ForeignKey("changecontrol.Person", models.PROTECT, null=True, related_name="+", db_comment="Who moved it; empty for automatic moves.")
+    person = models.ForeignKey(
+        "changecontrol.Person",
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_comment="Who moved it; empty for automatic moves.",
+    )
     actor = models.CharField(max_length=120, db_comment="Printed name, or the system actor.")
     duty = models.CharField(max_length=40, blank=True, db_comment="Duty used.")
     reason = models.TextField(blank=True, db_comment="Why.")

@@ -15,7 +15,13 @@ class Evidence(models.Model):
     content_type = models.CharField(max_length=100, db_comment="Media type as given.")
     size = models.PositiveBigIntegerField(db_comment="Bytes.")
     bytes = models.BinaryField(db_comment="The file.")
-    added_by = models.ForeignKey("changecontrol.Person", models.PROTECT, null=True, related_name="+", db_comment="Who gave it; empty for a worker.")
+    added_by = models.ForeignKey(
+        "changecontrol.Person",
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_comment="Who gave it; empty for a worker.",
+    )
     added_at = models.DateTimeField(db_comment="When.")
 
     class Meta:
@@ -34,7 +40,9 @@ class ChecklistItem(models.Model):
         DONE = "done"
         NOT_APPLICABLE = "not applicable"
 
-    change = models.ForeignKey("changecontrol.ChangeRequest", models.PROTECT, related_name="items", db_comment="The change.")
+    change = models.ForeignKey(
+        "changecontrol.ChangeRequest", models.PROTECT, related_name="items", db_comment="The change."
+    )
     list_key = models.CharField(max_length=60, db_comment="Which of the twelve lists.")
     list_title = models.CharField(max_length=120, db_comment="Its title.")
     gate = models.CharField(max_length=12, db_comment="The move it gates.")
@@ -44,10 +52,16 @@ class ChecklistItem(models.Model):
     duty = models.CharField(max_length=40, db_comment="Who owes it.")
     automatic = models.BooleanField(db_comment="True: bound to a fact, nobody can tick it by hand.")
     fact = models.CharField(max_length=60, blank=True, db_comment="The fact it is bound to.")
-    state = models.CharField(max_length=14, choices=State, default=State.OPEN, db_comment="open, done or not applicable (attested items).")
+    state = models.CharField(
+        max_length=14, choices=State, default=State.OPEN, db_comment="open, done or not applicable (attested items)."
+    )
     note = models.TextField(blank=True, db_comment="What was seen, or why it does not apply.")
-    evidence = models.ForeignKey(Evidence, models.PROTECT, null=True, blank=True, related_name="+", db_comment="File that shows it.")
-    ticked_by = models.ForeignKey("changecontrol.Person", models.PROTECT, null=True, blank=True, related_name="+", db_comment="Who attested it.")
+    evidence = models.ForeignKey(
+        Evidence, models.PROTECT, null=True, blank=True, related_name="+", db_comment="File that shows it."
+    )
+    ticked_by = models.ForeignKey(
+        "changecontrol.Person", models.PROTECT, null=True, blank=True, related_name="+", db_comment="Who attested it."
+    )
     ticked_at = models.DateTimeField(null=True, blank=True, db_comment="When.")
 
     history = History()
@@ -58,7 +72,8 @@ class ChecklistItem(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["change", "list_key", "key"], name="checklist_item_once"),
             models.CheckConstraint(
-                condition=models.Q(automatic=False) | models.Q(state="open", ticked_by=None), name="checklist_automatic_by_nobody"
+                condition=models.Q(automatic=False) | models.Q(state="open", ticked_by=None),
+                name="checklist_automatic_by_nobody",
             ),
         ]
 

@@ -23,7 +23,9 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
 
     def for_lists(self) -> ExecutionQuerySet:
         """Return executions with what a row of a list shows, newest first."""
-        return self.select_related("change", "target__environment", "requested_by", "revision").order_by("-queued_at", "-pk")
+        return self.select_related("change", "target__environment", "requested_by", "revision").order_by(
+            "-queued_at", "-pk"
+        )
 
 
 class Execution(models.Model):
@@ -31,19 +33,47 @@ class Execution(models.Model):
 
     code = models.CharField(max_length=12, unique=True, db_comment="E-NNNN.")
     uuid = models.UUIDField(unique=True, db_comment="Identity written into the target's ledger.")
-    change = models.ForeignKey("changecontrol.ChangeRequest", models.PROTECT, related_name="executions", db_comment="The change.")
-    revision = models.ForeignKey("changecontrol.Revision", models.PROTECT, related_name="executions", db_comment="The revision run.")
+    change = models.ForeignKey(
+        "changecontrol.ChangeRequest", models.PROTECT, related_name="executions", db_comment="The change."
+    )
+    revision = models.ForeignKey(
+        "changecontrol.Revision", models.PROTECT, related_name="executions", db_comment="The revision run."
+    )
     target = models.ForeignKey("changecontrol.Target", models.PROTECT, related_name="executions", db_comment="Where.")
-    purpose = models.CharField(max_length=12, choices=_choices(Purpose), db_comment="develop, stage, deploy, roll_back or undo_staging.")
+    purpose = models.CharField(
+        max_length=12, choices=_choices(Purpose), db_comment="develop, stage, deploy, roll_back or undo_staging."
+    )
     direction = models.CharField(max_length=8, db_comment="forward or rollback.")
     attempt = models.PositiveIntegerField(db_comment="1, 2, 3 ... of this change, target and direction.")
-    fence = models.PositiveBigIntegerField(default=0, db_comment="Fencing token taken when claimed; the ledger refuses older ones.")
-    content_digest = models.CharField(max_length=64, db_comment="Content the run was asked for; compared by the worker.")
-    state = models.CharField(max_length=10, choices=_choices(State), default=State.QUEUED.value, db_comment="queued, running, succeeded, failed, lost or cancelled.")
-    effect = models.CharField(max_length=10, choices=_choices(Effect), default=Effect.NONE.value, db_comment="What is on the target now, read from its ledger.")
+    fence = models.PositiveBigIntegerField(
+        default=0, db_comment="Fencing token taken when claimed; the ledger refuses older ones."
+    )
+    content_digest = models.CharField(
+        max_length=64, db_comment="Content the run was asked for; compared by the worker."
+    )
+    state = models.CharField(
+        max_length=10,
+        choices=_choices(State),
+        default=State.QUEUED.value,
+        db_comment="queued, running, succeeded, failed, lost or cancelled.",
+    )
+    effect = models.CharField(
+        max_length=10,
+        choices=_choices(Effect),
+        default=Effect.NONE.value,
+        db_comment="What is on the target now, read from its ledger.",
+    )
     sentence = models.TextField(blank=True, db_comment="Why it failed or was refused, as a sentence.")
-    outcome = models.JSONField(null=True, blank=True, db_comment="Outcome of the runner: steps, checks, verify, comparison.")
-    requested_by = models.ForeignKey("changecontrol.Person", models.PROTECT, null=True, related_name="+", db_comment="Who asked; empty when automatic.")
+    outcome = models.JSONField(
+        null=True, blank=True, db_comment="Outcome of the runner: steps, checks, verify, comparison."
+    )
+    requested_by = models.ForeignKey(
+        "changecontrol.Person",
+        models.PROTECT,
+        null=True,
+        related_name="+",
+        db_comment="Who asked; empty when automatic.",
+    )
     reason = models.TextField(blank=True, db_comment="Why, for a retry or a rollback.")
     queued_at = models.DateTimeField(db_comment="When it was asked.")
     claimed_at = models.DateTimeField(null=True, blank=True, db_comment="When a worker claimed it.")
@@ -51,7 +81,14 @@ class Execution(models.Model):
     worker = models.CharField(max_length=120, blank=True, db_comment="Host and process of the worker.")
     lease_token = models.UUIDField(null=True, blank=True, db_comment="Token of the claim; a worker that lost it stops.")
     heartbeat_at = models.DateTimeField(null=True, blank=True, db_comment="Last sign of life of the worker.")
-    abort_asked_by = models.ForeignKey("changecontrol.Person", models.PROTECT, null=True, blank=True, related_name="+", db_comment="Who asked to abort.")
+    abort_asked_by = models.ForeignKey(
+        "changecontrol.Person",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_comment="Who asked to abort.",
+    )
     abort_asked_at = models.DateTimeField(null=True, blank=True, db_comment="When.")
     abort_reason = models.TextField(blank=True, db_comment="Why.")
 
@@ -61,10 +98,18 @@ class Execution(models.Model):
         db_table = "execution"
         db_table_comment = "Attempts to run a revision on a target: what happened, and what is on the target."
         constraints = [
-            models.CheckConstraint(condition=models.Q(state__in=[state.value for state in State]), name="execution_state"),
-            models.CheckConstraint(condition=models.Q(effect__in=[effect.value for effect in Effect]), name="execution_effect"),
-            models.CheckConstraint(condition=models.Q(purpose__in=[purpose.value for purpose in Purpose]), name="execution_purpose"),
-            models.UniqueConstraint(fields=["target"], condition=models.Q(state__in=BUSY), name="execution_one_busy_per_target"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=[state.value for state in State]), name="execution_state"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(effect__in=[effect.value for effect in Effect]), name="execution_effect"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(purpose__in=[purpose.value for purpose in Purpose]), name="execution_purpose"
+            ),
+            models.UniqueConstraint(
+                fields=["target"], condition=models.Q(state__in=BUSY), name="execution_one_busy_per_target"
+            ),
             models.UniqueConstraint(
                 fields=["change", "target", "direction"], condition=models.Q(state__in=OPEN), name="execution_one_open"
             ),
@@ -88,7 +133,9 @@ class ExecutionEvent(models.Model):
     number = models.PositiveIntegerField(db_comment="1, 2, 3 ... within the execution.")
     at = models.DateTimeField(db_comment="When.")
     kind = models.CharField(max_length=40, db_comment="Kind of event.")
-    phase = models.CharField(max_length=20, blank=True, db_comment="Pass of a staging run: forward, rollback, forward again.")
+    phase = models.CharField(
+        max_length=20, blank=True, db_comment="Pass of a staging run: forward, rollback, forward again."
+    )
     step = models.PositiveIntegerField(null=True, db_comment="Step, if it belongs to one.")
     statement = models.PositiveIntegerField(null=True, db_comment="Statement, if it belongs to one.")
     text = models.TextField(db_comment="What is shown.")
@@ -106,10 +153,14 @@ class ExecutionEvent(models.Model):
 class LedgerCopy(models.Model):
     """A copy of one ledger row, read from a target after each step and compared before each run."""
 
-    target = models.ForeignKey("changecontrol.Target", models.PROTECT, related_name="ledger_rows", db_comment="The target.")
+    target = models.ForeignKey(
+        "changecontrol.Target", models.PROTECT, related_name="ledger_rows", db_comment="The target."
+    )
     ledger_id = models.PositiveBigIntegerField(db_comment="Id of the row on the target.")
     execution_uuid = models.UUIDField(null=True, db_comment="Execution that wrote it.")
-    kind = models.CharField(max_length=20, db_comment="Kind of row: began, done, progress, finished, baseline, resolved.")
+    kind = models.CharField(
+        max_length=20, db_comment="Kind of row: began, done, progress, finished, baseline, resolved."
+    )
     change_code = models.CharField(max_length=12, blank=True, db_comment="Change.")
     migration = models.CharField(max_length=200, db_comment="File stem.")
     direction = models.CharField(max_length=10, db_comment="forward or rollback.")

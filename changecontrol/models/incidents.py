@@ -11,8 +11,16 @@ class Incident(models.Model):
     """Opened by every production rollback and every partly applied production run."""
 
     code = models.CharField(max_length=12, unique=True, db_comment="I-NNNN.")
-    change = models.ForeignKey("changecontrol.ChangeRequest", models.PROTECT, related_name="incidents", db_comment="The change.")
-    execution = models.ForeignKey("changecontrol.Execution", models.PROTECT, null=True, related_name="incidents", db_comment="The run that opened it.")
+    change = models.ForeignKey(
+        "changecontrol.ChangeRequest", models.PROTECT, related_name="incidents", db_comment="The change."
+    )
+    execution = models.ForeignKey(
+        "changecontrol.Execution",
+        models.PROTECT,
+        null=True,
+        related_name="incidents",
+        db_comment="The run that opened it.",
+    )
     title = models.CharField(max_length=200, db_comment="What happened.")
     opened_at = models.DateTimeField(db_comment="When it was opened.")
     told = models.TextField(blank=True, db_comment="Who was told, and when.")
@@ -33,7 +41,9 @@ class Incident(models.Model):
 class Watch(models.Model):
     """The period after a production run in which production is watched."""
 
-    change = models.OneToOneField("changecontrol.ChangeRequest", models.PROTECT, related_name="watch", db_comment="The change.")
+    change = models.OneToOneField(
+        "changecontrol.ChangeRequest", models.PROTECT, related_name="watch", db_comment="The change."
+    )
     started_at = models.DateTimeField(db_comment="When the last production target was complete.")
     ends_at = models.DateTimeField(db_comment="When the verdict may be given.")
     verdict = models.CharField(max_length=20, blank=True, db_comment="within, drifted or breached, once QA signed.")

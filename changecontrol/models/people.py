@@ -46,8 +46,12 @@ class Person(AbstractBaseUser, PermissionsMixin):
     printed_name = models.CharField(max_length=120, db_comment="Name printed beside signatures (21 CFR 11.50(a)(1)).")
     email = models.EmailField(blank=True, db_comment="Address for notices; also maps git authors to people.")
     is_active = models.BooleanField(default=True, db_comment="False once deactivated; accounts are never deleted.")
-    time_zone = models.CharField(max_length=60, default="UTC", db_comment="Zone in which this person signs and reads times.")
-    identity_verified_at = models.DateTimeField(null=True, blank=True, db_comment="When the identity was verified (21 CFR 11.100(b)).")
+    time_zone = models.CharField(
+        max_length=60, default="UTC", db_comment="Zone in which this person signs and reads times."
+    )
+    identity_verified_at = models.DateTimeField(
+        null=True, blank=True, db_comment="When the identity was verified (21 CFR 11.100(b))."
+    )
     joined_at = models.DateTimeField(auto_now_add=True, db_comment="When the account was made.")
 
     USERNAME_FIELD = "username"
@@ -88,7 +92,9 @@ class DutyChange(models.Model):
     person = models.ForeignKey(Person, models.PROTECT, related_name="duty_changes", db_comment="Whose duty.")
     duty = models.CharField(max_length=40, db_comment="The duty.")
     given = models.BooleanField(db_comment="True: given; false: taken away.")
-    changed_by = models.ForeignKey(Person, models.PROTECT, null=True, related_name="+", db_comment="Administrator; empty for the set-up.")
+    changed_by = models.ForeignKey(
+        Person, models.PROTECT, null=True, related_name="+", db_comment="Administrator; empty for the set-up."
+    )
     reason = models.TextField(db_comment="Why.")
     at = models.DateTimeField(db_comment="When.")
 

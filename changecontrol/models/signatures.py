@@ -8,12 +8,32 @@ from django.db import models
 class Signature(models.Model):
     """One signature: printed name, time with zone, meaning, content and context. Never updated, never deleted."""
 
-    change = models.ForeignKey("changecontrol.ChangeRequest", models.PROTECT, null=True, related_name="signatures", db_comment="The change signed; empty for a target's bootstrap.")
-    target = models.ForeignKey("changecontrol.Target", models.PROTECT, null=True, related_name="signatures", db_comment="The target signed for, if no change.")
-    execution = models.ForeignKey("changecontrol.Execution", models.PROTECT, null=True, related_name="signatures", db_comment="The run signed for, where the meaning is about one.")
+    change = models.ForeignKey(
+        "changecontrol.ChangeRequest",
+        models.PROTECT,
+        null=True,
+        related_name="signatures",
+        db_comment="The change signed; empty for a target's bootstrap.",
+    )
+    target = models.ForeignKey(
+        "changecontrol.Target",
+        models.PROTECT,
+        null=True,
+        related_name="signatures",
+        db_comment="The target signed for, if no change.",
+    )
+    execution = models.ForeignKey(
+        "changecontrol.Execution",
+        models.PROTECT,
+        null=True,
+        related_name="signatures",
+        db_comment="The run signed for, where the meaning is about one.",
+    )
     meaning = models.CharField(max_length=40, db_comment="Meaning of the signature (21 CFR 11.50(a)(3)).")
     duty = models.CharField(max_length=40, db_comment="Duty under which it was given.")
-    signer = models.ForeignKey("changecontrol.Person", models.PROTECT, related_name="signatures", db_comment="Who signed.")
+    signer = models.ForeignKey(
+        "changecontrol.Person", models.PROTECT, related_name="signatures", db_comment="Who signed."
+    )
     username = models.CharField(max_length=60, db_comment="User name at signing.")
     printed_name = models.CharField(max_length=120, db_comment="Printed name at signing (21 CFR 11.50(a)(1)).")
     signed_at = models.DateTimeField(db_comment="Instant of signing (21 CFR 11.50(a)(2)).")
@@ -37,7 +57,9 @@ class Signature(models.Model):
 class FailedSigning(models.Model):
     """A sign request whose password was wrong. Committed before the refusal is raised (21 CFR 11.300(d))."""
 
-    person = models.ForeignKey("changecontrol.Person", models.PROTECT, null=True, related_name="+", db_comment="Whose session it was.")
+    person = models.ForeignKey(
+        "changecontrol.Person", models.PROTECT, null=True, related_name="+", db_comment="Whose session it was."
+    )
     username = models.CharField(max_length=150, db_comment="User name given.")
     what = models.CharField(max_length=120, db_comment="sign-in, or the meaning and the change.")
     at = models.DateTimeField(db_comment="When.")

@@ -24,11 +24,17 @@ class Environment(models.Model):
         PRODUCTION = "production"
 
     name = models.CharField(max_length=60, unique=True, db_comment="Name people use.")
-    kind = models.CharField(max_length=20, choices=Kind, db_comment="What the rules make of it: development, staging or production.")
+    kind = models.CharField(
+        max_length=20, choices=Kind, db_comment="What the rules make of it: development, staging or production."
+    )
     queue = models.CharField(max_length=60, db_comment="Celery queue whose workers reach its targets.")
     position = models.PositiveSmallIntegerField(default=0, db_comment="Order on pages.")
-    stage_on_approval = models.BooleanField(default=False, db_comment="Start the staging run by itself when a change is approved.")
-    second_person_at_start = models.BooleanField(default=False, db_comment="A second person must sign before a production run starts.")
+    stage_on_approval = models.BooleanField(
+        default=False, db_comment="Start the staging run by itself when a change is approved."
+    )
+    second_person_at_start = models.BooleanField(
+        default=False, db_comment="A second person must sign before a production run starts."
+    )
 
     objects = EnvironmentQuerySet.as_manager()
     history = History()
@@ -37,7 +43,9 @@ class Environment(models.Model):
         db_table = "environment"
         db_table_comment = "Stages a change passes on its way to production."
         constraints = [
-            models.CheckConstraint(condition=models.Q(kind__in=["development", "staging", "production"]), name="environment_kind"),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=["development", "staging", "production"]), name="environment_kind"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -61,12 +69,24 @@ class Target(models.Model):
 
     name = models.CharField(max_length=60, unique=True, db_comment="Name people use.")
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="targets", db_comment="Its environment.")
-    reference = models.CharField(max_length=200, db_comment="Where a worker finds the connection string: env:NAME, file:/path or service:name.")
-    set_role = models.CharField(max_length=63, blank=True, db_comment="Role that migrations run as (SET ROLE), or empty.")
-    uuid = models.UUIDField(null=True, blank=True, unique=True, db_comment="Identity written into the ledger's schema on the target.")
-    fingerprint = models.JSONField(null=True, blank=True, db_comment="System identifier, database, version, extensions, encoding at registration.")
-    registered_at = models.DateTimeField(null=True, blank=True, db_comment="When the ledger was created and the fingerprint stored.")
-    catalog_digest = models.CharField(max_length=64, blank=True, db_comment="Catalog fingerprint after the last execution here.")
+    reference = models.CharField(
+        max_length=200, db_comment="Where a worker finds the connection string: env:NAME, file:/path or service:name."
+    )
+    set_role = models.CharField(
+        max_length=63, blank=True, db_comment="Role that migrations run as (SET ROLE), or empty."
+    )
+    uuid = models.UUIDField(
+        null=True, blank=True, unique=True, db_comment="Identity written into the ledger's schema on the target."
+    )
+    fingerprint = models.JSONField(
+        null=True, blank=True, db_comment="System identifier, database, version, extensions, encoding at registration."
+    )
+    registered_at = models.DateTimeField(
+        null=True, blank=True, db_comment="When the ledger was created and the fingerprint stored."
+    )
+    catalog_digest = models.CharField(
+        max_length=64, blank=True, db_comment="Catalog fingerprint after the last execution here."
+    )
     probe = models.JSONField(null=True, blank=True, db_comment="What a worker saw at the last probe.")
     probed_at = models.DateTimeField(null=True, blank=True, db_comment="When the last probe was made.")
     retired_at = models.DateTimeField(null=True, blank=True, db_comment="When the target was taken out of use.")
@@ -100,16 +120,41 @@ class Errand(models.Model):
 
     kind = models.CharField(max_length=20, choices=Kind, db_comment="register, probe, compare, adopt or resolve.")
     target = models.ForeignKey(Target, models.PROTECT, related_name="errands", db_comment="The target.")
-    execution = models.ForeignKey("changecontrol.Execution", models.PROTECT, null=True, blank=True, related_name="errands", db_comment="The lost execution to resolve, if any.")
-    signature = models.ForeignKey("changecontrol.Signature", models.PROTECT, null=True, blank=True, related_name="errands", db_comment="Signature that allows it, where one is needed.")
+    execution = models.ForeignKey(
+        "changecontrol.Execution",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="errands",
+        db_comment="The lost execution to resolve, if any.",
+    )
+    signature = models.ForeignKey(
+        "changecontrol.Signature",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="errands",
+        db_comment="Signature that allows it, where one is needed.",
+    )
     params = models.JSONField(default=dict, db_comment="What was asked.")
-    state = models.CharField(max_length=20, choices=State, default=State.QUEUED, db_comment="queued, running, done or refused.")
+    state = models.CharField(
+        max_length=20, choices=State, default=State.QUEUED, db_comment="queued, running, done or refused."
+    )
     result = models.JSONField(null=True, blank=True, db_comment="What the worker found.")
     sentence = models.TextField(blank=True, db_comment="Why it was refused, as a sentence.")
-    requested_by = models.ForeignKey("changecontrol.Person", models.PROTECT, null=True, blank=True, related_name="+", db_comment="Who asked; empty for the sweep.")
+    requested_by = models.ForeignKey(
+        "changecontrol.Person",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_comment="Who asked; empty for the sweep.",
+    )
     requested_at = models.DateTimeField(db_comment="When it was asked.")
     lease_token = models.UUIDField(null=True, blank=True, db_comment="Token of the worker that claimed it.")
-    heartbeat_at = models.DateTimeField(null=True, blank=True, db_comment="When that worker claimed it or was last alive.")
+    heartbeat_at = models.DateTimeField(
+        null=True, blank=True, db_comment="When that worker claimed it or was last alive."
+    )
     ended_at = models.DateTimeField(null=True, blank=True, db_comment="When it ended.")
 
     class Meta:

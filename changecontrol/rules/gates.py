@@ -77,9 +77,13 @@ class Facts:
 def _documentation(facts: Facts) -> list[Unmet]:
     """Return what the author still owes before the change can be submitted."""
     found = [Unmet(f"The field “{name}” is empty.", "author") for name in facts.documentation_missing]
-    found += [Unmet(f"A blocking finding is neither mended nor waived: {text}", "author") for text in facts.blocking_findings]
+    found += [
+        Unmet(f"A blocking finding is neither mended nor waived: {text}", "author") for text in facts.blocking_findings
+    ]
     if facts.disk_differs:
-        found.append(Unmet("The file on disk is not the revision shown here. Take it as a new revision first.", "author"))
+        found.append(
+            Unmet("The file on disk is not the revision shown here. Take it as a new revision first.", "author")
+        )
     found += [
         Unmet(f"Nobody active holds the duty {duty}, so this change could never be signed.", "administrator")
         for duty in facts.empty_duties
@@ -90,7 +94,9 @@ def _documentation(facts: Facts) -> list[Unmet]:
 def _signatures(facts: Facts, *meanings: Meaning) -> list[Unmet]:
     """Return the missing signatures among `meanings`."""
     return [
-        Unmet(f"The {meaning} is not signed.", _owner(meaning)) for meaning in meanings if meaning in facts.missing_meanings
+        Unmet(f"The {meaning} is not signed.", _owner(meaning))
+        for meaning in meanings
+        if meaning in facts.missing_meanings
     ]
 
 
@@ -117,13 +123,17 @@ def _staging(facts: Facts) -> list[Unmet]:
 def _order(facts: Facts, where: str) -> list[Unmet]:
     """Return unmet dependencies, as sentences about `where`."""
     return [
-        Unmet(f"Migration {name} has to be applied on {where} first.", "tech lead") for name in facts.dependencies_missing
+        Unmet(f"Migration {name} has to be applied on {where} first.", "tech lead")
+        for name in facts.dependencies_missing
     ]
 
 
 def _backwards(facts: Facts) -> list[Unmet]:
     """Return what keeps a change from leaving backwards or sideways."""
-    found = [Unmet(f"The run {name} is still open. Wait for its end, abort or resolve it.", "tech lead") for name in facts.open_executions]
+    found = [
+        Unmet(f"The run {name} is still open. Wait for its end, abort or resolve it.", "tech lead")
+        for name in facts.open_executions
+    ]
     found += [
         Unmet(f"Steps of {facts.code} are applied on {name} and not rolled back. Roll them back first.", "tech lead")
         for name in facts.production_applied
@@ -178,7 +188,10 @@ def _targets(facts: Facts) -> list[Unmet]:
     found: list[Unmet] = []
     if not facts.production_targets:
         found.append(Unmet("No production target is registered.", "administrator"))
-    found += [Unmet(f"{name} is not registered, or its ledger is not created yet.", "administrator") for name in facts.unregistered_targets]
+    found += [
+        Unmet(f"{name} is not registered, or its ledger is not created yet.", "administrator")
+        for name in facts.unregistered_targets
+    ]
     return found
 
 
@@ -186,7 +199,9 @@ def _run_production(facts: Facts) -> list[Unmet]:
     """Return what keeps a production run from starting; asked by the page, by the verb and again by the worker."""
     found = _authorize(facts) + _signatures(facts, Meaning.PRODUCTION_AUTHORIZATION)
     if facts.status is not Status.AUTHORIZED:
-        found.append(Unmet(f"{facts.code} is {facts.status}, and only an authorized change runs on production.", "tech lead"))
+        found.append(
+            Unmet(f"{facts.code} is {facts.status}, and only an authorized change runs on production.", "tech lead")
+        )
     found += _order(facts, "production")
     found += [Unmet(text, "tech lead") for text in facts.collisions]
     return found
@@ -204,7 +219,9 @@ def _run_staging(facts: Facts) -> list[Unmet]:
 def _roll_back(facts: Facts) -> list[Unmet]:
     found: list[Unmet] = []
     if facts.way_back is not RollbackWay.SCRIPT:
-        found.append(Unmet(f"This change was declared {facts.way_back}, so it has no rollback script to run.", "tech lead"))
+        found.append(
+            Unmet(f"This change was declared {facts.way_back}, so it has no rollback script to run.", "tech lead")
+        )
     found += [
         Unmet(f"Migration {name} was applied later and depends on it. Roll that back first.", "tech lead")
         for name in facts.applied_later
@@ -213,7 +230,10 @@ def _roll_back(facts: Facts) -> list[Unmet]:
 
 
 def _deploy(facts: Facts) -> list[Unmet]:
-    return [Unmet(f"{name} has not completed and verified this change.", "tech lead") for name in facts.production_incomplete]
+    return [
+        Unmet(f"{name} has not completed and verified this change.", "tech lead")
+        for name in facts.production_incomplete
+    ]
 
 
 def _close(facts: Facts) -> list[Unmet]:

@@ -43,7 +43,11 @@ def identify(person: Person, password: str, *, what: str, now: datetime) -> Pers
 
 def given(change: ChangeRequest) -> list[Given]:
     """Return all signatures of a change as the rules see them."""
-    rows = Signature.objects.filter(change=change).order_by("pk").values_list("meaning", "signer_id", "content_digest", "duty")
+    rows = (
+        Signature.objects.filter(change=change)
+        .order_by("pk")
+        .values_list("meaning", "signer_id", "content_digest", "duty")
+    )
     return [Given(meaning=Meaning(one[0]), signer_id=one[1], content_digest=one[2], duty=one[3]) for one in rows]
 
 
@@ -125,7 +129,9 @@ def sign_target(
         author_ids=(),
         given=(),
     )
-    named = rules.context(status="", executions=(), checklist=(), targets=[content.target_context(target)], about=context)
+    named = rules.context(
+        status="", executions=(), checklist=(), targets=[content.target_context(target)], about=context
+    )
     with acting(fresh, duty=duty, reason=str(context.get("reason", ""))):
         return Signature.objects.create(
             target=target,

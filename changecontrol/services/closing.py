@@ -59,7 +59,9 @@ def close_watch(
         moving.seen(change, version=version, content_digest=content_digest)
         duty = moving.duty_for(change, Move.CLOSE, fresh, author_ids=ceremony.author_ids(change))
         if change.status != Status.DEPLOYED:
-            raise moving.IllegalMove(code=change.code, status=change.status.replace("_", " "), move="close with a verdict")
+            raise moving.IllegalMove(
+                code=change.code, status=change.status.replace("_", " "), move="close with a verdict"
+            )
         if verdict == "breached":
             raise BreachedNeedsRollback(code=change.code)
         open_gates = [

@@ -173,7 +173,9 @@ def _cleaned(name: str, value: Any) -> Any:
         raise FieldInvalid(field=name.replace("_", " "), value=text, allowed=f"Choose one of: {', '.join(choices)}.")
     limit = getattr(field, "max_length", None)
     if limit and len(text) > limit:
-        raise FieldInvalid(field=name.replace("_", " "), value=f"{text[:40]}…", allowed=f"At most {limit} characters fit.")
+        raise FieldInvalid(
+            field=name.replace("_", " "), value=f"{text[:40]}…", allowed=f"At most {limit} characters fit."
+        )
     if name == "title" and not text:
         raise FieldInvalid(field="title", value="", allowed="A change needs a title.")
     if name == "pull_request_url" and text and not text.startswith(("https://", "http://")):
@@ -192,7 +194,9 @@ def waive(
         change = _draft(change_id, version)
         _ensure_no_signer(change, actor)
         revision = change.revision
-        known = revision and any((one["rule"], one["file"], one["line"]) == (rule, file, line) for one in revision.findings)
+        known = revision and any(
+            (one["rule"], one["file"], one["line"]) == (rule, file, line) for one in revision.findings
+        )
         if revision is None or not known:
             raise NoSuchFinding(code=change.code)
         ChangeAuthor.objects.get_or_create(change=change, person=actor, defaults={"because": "edited", "at": now})

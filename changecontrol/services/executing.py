@@ -82,7 +82,9 @@ def start_development(*, change_id: int, actor: Person, target_id: int, directio
         if direction == FORWARD:
             unmet = facts.gather(change=change, now=now, environment_kind="development").dependencies_missing
             if unmet:
-                raise gates.GatesUnmet([gates.Unmet(f"Migration {one} has to be applied on {target.name} first.") for one in unmet])
+                raise gates.GatesUnmet(
+                    [gates.Unmet(f"Migration {one} has to be applied on {target.name} first.") for one in unmet]
+                )
         return _queue(change, [target], Purpose.DEVELOP, direction, now=now, person=actor)[0]
 
 
@@ -170,7 +172,12 @@ def start_production(
 
 
 def _deployed(change: ChangeRequest, target: Target) -> bool:
-    last = change.executions.filter(target=target).exclude(state__in=[State.QUEUED, State.CANCELLED]).order_by("-pk").first()
+    last = (
+        change.executions.filter(target=target)
+        .exclude(state__in=[State.QUEUED, State.CANCELLED])
+        .order_by("-pk")
+        .first()
+    )
     return last is not None and last.direction == FORWARD and last.state == State.SUCCEEDED
 
 
@@ -191,13 +198,17 @@ def start_rollback(
             )
         if not reason.strip():
             raise moving.ReasonMissing(what="roll back", code=change.code)
-        targets = [one for one in Target.objects.of(Environment.Kind.PRODUCTION) if effect_on(change, one) != Effect.NONE]
+        targets = [
+            one for one in Target.objects.of(Environment.Kind.PRODUCTION) if effect_on(change, one) != Effect.NONE
+        ]
         if not targets:
             raise NothingToRollBack(code=change.code, where="production")
         gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="production"))
         made = _queue(change, targets, Purpose.ROLL_BACK, ROLLBACK, now=now, person=fresh, reason=reason, ring=False)
         _sign_runs(change, made, signer=fresh, reason=reason, now=now)
-        open_incident(change, execution=made[0], title=f"Production rollback of {change.code}: {reason.strip()}", now=now)
+        open_incident(
+            change, execution=made[0], title=f"Production rollback of {change.code}: {reason.strip()}", now=now
+        )
         return made
 
 
@@ -209,7 +220,9 @@ def restore(*, change_id: int, actor: Person, now: datetime) -> None:
 def _sign_runs(change: ChangeRequest, made: Iterable[Execution], *, signer: Person, reason: str, now: datetime) -> None:
     for execution in made:
         about = {"execution": execution.code, "target": execution.target.name, "direction": execution.direction}
-        ceremony.sign(change, meaning=Meaning.EXECUTION, signer=signer, now=now, reason=reason, execution=execution, about=about)
+        ceremony.sign(
+            change, meaning=Meaning.EXECUTION, signer=signer, now=now, reason=reason, execution=execution, about=about
+        )
         if not waits_for_second(execution):
             dispatch.ring(queue=execution.target.environment.queue, execution_id=execution.pk)
 
@@ -247,8 +260,14 @@ def abort(*, execution_id: int, actor: Person, reason: str, now: datetime) -> Ex
     """Ask for the end of a run: a queued one is cancelled at once, a running one stops at its next safe point."""
     held = moving.fresh_duties(actor)
     with acting(actor, reason=reason):
-        execution = Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
-        allowed = {Duty.TECH_LEAD, Duty.QA} if execution.purpose in (Purpose.STAGE, Purpose.UNDO_STAGING) else {Duty.TECH_LEAD}
+        execution = (
+            Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
+        )
+        allowed = (
+            {Duty.TECH_LEAD, Duty.QA}
+            if execution.purpose in (Purpose.STAGE, Purpose.UNDO_STAGING)
+            else {Duty.TECH_LEAD}
+        )
         if execution.purpose == Purpose.DEVELOP or execution.requested_by_id == actor.pk:
             allowed |= {Duty.AUTHOR}
         if not held & allowed:
@@ -284,7 +303,10 @@ def open_incident(change: ChangeRequest, *, execution: Execution, title: str, no
 
 def _ensure_reason(change: ChangeRequest, targets: Iterable[Target], direction: str, reason: str) -> None:
     for target in targets:
-        if not reason.strip() and change.executions.filter(target=target, direction=direction).exclude(state=State.CANCELLED).exists():
+        if (
+            not reason.strip()
+            and change.executions.filter(target=target, direction=direction).exclude(state=State.CANCELLED).exists()
+        ):
             raise RetryNeedsReason(code=change.code, target=target.name)
 
 
@@ -304,7 +326,9 @@ def _queue(
     for target in targets:
         if change.executions.open().filter(target=target).exists():
             raise AlreadyRunning(code=change.code, target=target.name)
-        attempts = change.executions.filter(target=target, direction=direction).aggregate(last=Max("attempt"))["last"] or 0
+        attempts = (
+            change.executions.filter(target=target, direction=direction).aggregate(last=Max("attempt"))["last"] or 0
+        )
         values: dict[str, Any] = {
             "code": numbering.take("execution")[1],
             "uuid": uuid.uuid4(),

@@ -46,7 +46,15 @@ class Journal(threading.Thread):
         self._lost = False
         self._down = False
 
-    def write(self, kind: str, text: str, *, step: int | None = None, statement: int | None = None, data: dict[str, Any] | None = None) -> None:
+    def write(
+        self,
+        kind: str,
+        text: str,
+        *,
+        step: int | None = None,
+        statement: int | None = None,
+        data: dict[str, Any] | None = None,
+    ) -> None:
         """Note one event; returns at once."""
         with self._bell:
             self._number += 1

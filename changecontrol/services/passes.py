@@ -11,7 +11,7 @@ from django.conf import settings
 from changecontrol.models import Execution, Signature
 from changecontrol.rules.lifecycle import Effect, Purpose, State
 from changecontrol.rules.script import RollbackClass, Script
-from changecontrol.services import freezing, ledger_copies, proofs
+from changecontrol.services import freezing, proofs
 from changecontrol.services.journal import Journal
 from changecontrol.targets import connection, ledger, runner
 from changecontrol.targets.outcome import Event, Limits, Order, Outcome
@@ -201,7 +201,12 @@ class Passes:
             for row in runner.check(self.session, name=name, sql=text)
         ]
         kept = [
-            {"name": row.name, "ok": row.ok, "detail": row.detail, "value": None if row.value is None else str(row.value)}
+            {
+                "name": row.name,
+                "ok": row.ok,
+                "detail": row.detail,
+                "value": None if row.value is None else str(row.value),
+            }
             for row in rows
         ]
         self.outcome.setdefault("checks", {})[when] = kept
@@ -211,7 +216,9 @@ class Passes:
         if when == "before":
             self._checked = rows
             if wrong:
-                raise PassFailed(f"A standing check fails before the run: {wrong[0].name}: {wrong[0].detail} Nothing was run.")
+                raise PassFailed(
+                    f"A standing check fails before the run: {wrong[0].name}: {wrong[0].detail} Nothing was run."
+                )
             return
         fallen = runner.fallen(getattr(self, "_checked", []), rows)
         if wrong or fallen:

@@ -63,5 +63,7 @@ def back_up(where: connection.Where, journal: Journal) -> dict[str, Any]:
     made = backup.dump(where, part, on_event=lambda event: journal.write(event.kind, event.text, data=event.data))
     kept = folder / f"{made.sha256}.dump"
     part.rename(kept)
-    journal.write("backup", f"Backup kept by digest {made.sha256[:12]}…, {made.size} bytes; not yet proven by a restore.")
+    journal.write(
+        "backup", f"Backup kept by digest {made.sha256[:12]}…, {made.size} bytes; not yet proven by a restore."
+    )
     return {"sha256": made.sha256, "size": made.size, "milliseconds": int(made.seconds * 1000), "proven": False}

@@ -31,13 +31,13 @@ class NothingInFlight(Refused):
     """No step of {code} is in flight; the ledger alone tells what is on, and the sweep reads it by itself."""
 
 
-def resolve(
-    *, execution_id: int, signer: Person, password: str, done: bool, reason: str, now: datetime
-) -> Signature:
+def resolve(*, execution_id: int, signer: Person, password: str, done: bool, reason: str, now: datetime) -> Signature:
     """Sign what became of the step in flight of a lost run; a worker writes it into the ledger and settles the run."""
     fresh = ceremony.identify(signer, password, what=f"resolution of run {execution_id}", now=now)
     with acting(fresh, duty=Duty.TECH_LEAD.value, reason=reason):
-        execution = Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
+        execution = (
+            Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
+        )
         change = moving.lock(execution.change_id)
         if execution.state != State.LOST:
             raise NotLost(code=execution.code)
@@ -68,7 +68,9 @@ def run_errand(errand: Errand, *, clock: Callable[[], datetime]) -> dict[str, An
 
     Holds the target's advisory lock, so a worker that is alive after all keeps it and nothing is decided over its head.
     """
-    execution = Execution.objects.select_related("target__environment", "change", "revision").get(pk=errand.execution_id)
+    execution = Execution.objects.select_related("target__environment", "change", "revision").get(
+        pk=errand.execution_id
+    )
     if execution.state != State.LOST:
         return {"settled": execution.state}
     target = execution.target
@@ -109,7 +111,9 @@ def _read(
         }[effect]
     )
     with acting(WORKER):
-        row = Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution.pk)
+        row = (
+            Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution.pk)
+        )
         if row.state == State.LOST:
             settling.finish(row, Result(State.FAILED, effect, sentence), now=clock())
     return {"effect": effect.value, "steps_done": list(net.steps_done), "sentence": sentence}

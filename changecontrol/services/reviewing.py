@@ -50,7 +50,10 @@ def submit(
 def disk_differs(change: ChangeRequest) -> bool:
     """Whether the files on disk are readable and not the current revision any more (no transaction is open here)."""
     repository: Repository = freezing.repository()
-    return change.revision is None or repository.read(change.migration_number).script_digest != change.revision.script_digest
+    return (
+        change.revision is None
+        or repository.read(change.migration_number).script_digest != change.revision.script_digest
+    )
 
 
 def sign(
@@ -103,7 +106,15 @@ def authorize(
 ) -> Signature:
     """Sign the production authorization."""
     return _signed_move(
-        Move.AUTHORIZE, Meaning.PRODUCTION_AUTHORIZATION, change_id, signer, password, version, content_digest, now, reason
+        Move.AUTHORIZE,
+        Meaning.PRODUCTION_AUTHORIZATION,
+        change_id,
+        signer,
+        password,
+        version,
+        content_digest,
+        now,
+        reason,
     )
 
 
@@ -144,7 +155,9 @@ def reject(
     *, change_id: int, signer: Person, password: str, version: int, content_digest: str, reason: str, now: datetime
 ) -> Signature:
     """Reject for good, with a reason, signed."""
-    return _signed_leave(Move.REJECT, Meaning.REJECTION, change_id, signer, password, version, content_digest, reason, now)
+    return _signed_leave(
+        Move.REJECT, Meaning.REJECTION, change_id, signer, password, version, content_digest, reason, now
+    )
 
 
 def send_back(

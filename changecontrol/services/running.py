@@ -56,7 +56,9 @@ def run(*, execution_id: int, clock: Callable[[], datetime], worker: str) -> Non
     journal.write("claimed", f"Claimed by {worker}.", data={"fence": execution.fence})
     result = _attempt(execution, journal, clock)
     unwritten = journal.close()
-    settling.settle(execution_id=execution.pk, token=execution.lease_token, result=result, unwritten=unwritten, clock=clock)
+    settling.settle(
+        execution_id=execution.pk, token=execution.lease_token, result=result, unwritten=unwritten, clock=clock
+    )
     settling.ring_next(execution)
 
 
@@ -69,10 +71,16 @@ def _attempt(execution: Execution, journal: Journal, clock: Callable[[], datetim
     except Refused as no:
         journal.write("refused", no.sentence)
         # nothing was run, so what is on the target is what was on before
-        return Result(state=State.FAILED, effect=Effect(executing.effect_on(execution.change, execution.target)), sentence=no.sentence)
+        return Result(
+            state=State.FAILED,
+            effect=Effect(executing.effect_on(execution.change, execution.target)),
+            sentence=no.sentence,
+        )
     except Exception as error:
         logger.exception("execution %s broke", execution.code)
-        journal.write("broken", f"The worker broke: {type(error).__name__}. The ledger on the target decides what is on.")
+        journal.write(
+            "broken", f"The worker broke: {type(error).__name__}. The ledger on the target decides what is on."
+        )
         return Result(state=State.LOST, effect=Effect.UNKNOWN, sentence="The worker broke in the middle of the run.")
 
 
@@ -102,7 +110,10 @@ def ask_again(execution: Execution, *, now: datetime) -> None:
 
 def _ensure_signed(execution: Execution, meaning: Meaning) -> None:
     signatures = Signature.objects.filter(
-        execution=execution, change_id=execution.change_id, meaning=meaning.value, content_digest=execution.content_digest
+        execution=execution,
+        change_id=execution.change_id,
+        meaning=meaning.value,
+        content_digest=execution.content_digest,
     )
     allowed = {duty.value for duty in DUTIES[meaning]}
     for signer in Person.objects.filter(pk__in=signatures.values("signer_id"), is_active=True):

@@ -55,7 +55,9 @@ def _settle(
     execution_id: int, token: uuid.UUID | None, result: Result, unwritten: list[dict[str, Any]], now: datetime
 ) -> None:
     with acting(WORKER):
-        execution = Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
+        execution = (
+            Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
+        )
         if execution.lease_token != token or execution.state not in (State.RUNNING, State.LOST):
             logger.warning("execution %s was settled by somebody else", execution.code)
             return
@@ -106,7 +108,9 @@ def _follow(execution: Execution, *, now: datetime) -> None:
         return
     production = execution.purpose in (Purpose.DEPLOY, Purpose.ROLL_BACK)
     if production and execution.state == State.FAILED and execution.effect in (Effect.PARTIAL, Effect.UNKNOWN):
-        executing.open_incident(change, execution=execution, title=f"{change.code} is partly applied on {execution.target.name}", now=now)
+        executing.open_incident(
+            change, execution=execution, title=f"{change.code} is partly applied on {execution.target.name}", now=now
+        )
     if execution.state != State.SUCCEEDED:
         return
     gathered = facts.gather(change=change, now=now)
@@ -118,7 +122,11 @@ def _follow(execution: Execution, *, now: datetime) -> None:
             moving.move(change, Move.DEPLOY, now=now, reason=f"{execution.code} completed it on production")
             Watch.objects.create(change=change, started_at=now, ends_at=now + timedelta(seconds=settings.WATCH_SECONDS))
     elif execution.purpose == Purpose.ROLL_BACK and change.status in (Status.AUTHORIZED, Status.DEPLOYED):
-        left = [one for one in Target.objects.of(Environment.Kind.PRODUCTION) if executing.effect_on(change, one) != Effect.NONE]
+        left = [
+            one
+            for one in Target.objects.of(Environment.Kind.PRODUCTION)
+            if executing.effect_on(change, one) != Effect.NONE
+        ]
         if not left:
             moving.move(change, Move.ROLL_BACK, now=now, reason=f"{execution.code} took it off production")
 

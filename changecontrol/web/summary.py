@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import FloatField, Max
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -106,7 +108,11 @@ def _took(proven: Any) -> dict[tuple[int, int], float]:
     if proven is None:
         return {}
     events = ExecutionEvent.objects.filter(execution=proven, kind="statement_done", step__isnull=False)
-    found = events.exclude(phase="rollback").values_list("step", "statement").annotate(ms=Max("data__ms"))
+    found = (
+        events.exclude(phase="rollback")
+        .values_list("step", "statement")
+        .annotate(ms=Max(Cast(KT("data__ms"), FloatField())))
+    )
     return {(step, statement): float(ms) for step, statement, ms in found if ms is not None}
 
 

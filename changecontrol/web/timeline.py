@@ -15,6 +15,22 @@ from changecontrol.web import frame, words
 from changecontrol.web.access import reads
 
 PAGE = 50
+#: moves, once made
+MOVED = {
+    "submit": "Submitted",
+    "recall": "Recalled",
+    "approve": "Approved",
+    "reject": "Rejected",
+    "stage": "Staged",
+    "restage": "To be staged again",
+    "accept": "Accepted",
+    "authorize": "Authorized",
+    "deploy": "Deployed",
+    "roll_back": "Rolled back",
+    "close": "Closed",
+    "send_back": "Sent back",
+    "withdraw": "Withdrawn",
+}
 #: kept elsewhere on this page, or nothing a person edits
 QUIET = {"status", "status_at", "version", "content", "content_digest", "revision", "opened_at", "number", "code"}
 
@@ -28,7 +44,7 @@ def _moves(change: ChangeRequest) -> list[dict[str, Any]]:
     for move in StatusMove.objects.filter(change=change):
         icon = words.look(words.spoken(move.after)).icon
         changed = [("Status", words.spoken(move.before), words.spoken(move.after))]
-        what = f"{words.spoken(move.move).capitalize()}."
+        what = MOVED.get(move.move, words.spoken(move.move).capitalize()) + "."
         rows.append(_row(move.at, icon, what, move.actor, duty=move.duty, reason=move.reason, changes=changed))
     return rows
 

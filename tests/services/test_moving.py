@@ -120,7 +120,13 @@ def test_postgres_refuses_a_second_running_execution_on_a_target(draft: ChangeRe
         name="dev", kind="development", queue="development", actor=olga, reason="a test", now=timezone.now()
     )
     target = sites.add_target(
-        name="dev", environment_id=place.pk, reference="env:NOWHERE", set_role="", actor=olga, reason="a test", now=timezone.now()
+        name="dev",
+        environment_id=place.pk,
+        reference="env:NOWHERE",
+        set_role="",
+        actor=olga,
+        reason="a test",
+        now=timezone.now(),
     )
     other = drafting.open_change(migration_number=2, actor=ada, now=timezone.now())
     for change in (draft, other):

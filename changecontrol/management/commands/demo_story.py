@@ -26,7 +26,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Walk the changes, one line for everything that happens."""
         if not settings.DEMO:
-            raise CommandError("This makes ready-made accounts and belongs to the demonstration alone (manage.py demo).")
+            raise CommandError(
+                "This makes ready-made accounts and belongs to the demonstration alone (manage.py demo)."
+            )
         cast.set_up_cast(password=PASSWORD, now=timezone.now())
         if ChangeRequest.objects.exists():
             return
