@@ -43,7 +43,7 @@ def database(url: str) -> dict[str, object]:
 
 DEMO = env_bool("CHANGECONTROL_DEMO")
 DEBUG = env_bool("DEBUG")
-# A build step or a test without a database still has to import the settings; the system check E001 refuses it elsewhere.
+# A build step without a database still has to import the settings; the system check E001 refuses it elsewhere.
 SECRET_KEY = env("SECRET_KEY", "no-secret-key-given")
 ALLOWED_HOSTS = [host for host in env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",") if host]
 CSRF_FAILURE_VIEW = "changecontrol.web.refusals.forged"

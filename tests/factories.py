@@ -65,7 +65,7 @@ def queued() -> list[Execution]:
 
 
 def small_folder(folder: Path, **files: str) -> Path:
-    """Write a migrations folder of three harmless migrations; `files` (name with __ for /, without .sql) replace or add.
+    """Write a folder of three harmless migrations; `files` (name with __ for /, without .sql) replace or add.
 
     001 makes a table with three rows, 002 adds a column in one step, 003 runs three steps: a column, an index built
     CONCURRENTLY, a comment.

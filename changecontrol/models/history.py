@@ -44,6 +44,6 @@ class History(HistoricalRecords):
         """Return why: the reason given to `acting`, and the name of a system actor."""
         actor = current_actor.get()
         if actor is None:
-            return super().get_change_reason_for_object(instance, history_type, using)  # type: ignore[no-any-return]
+            return super().get_change_reason_for_object(instance, history_type, using)
         named = "" if actor.person_id else f"[{actor.name}] "
         return f"{named}{actor.reason}"[:100] or None

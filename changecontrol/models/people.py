@@ -72,7 +72,7 @@ class Person(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.printed_name
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Whether this is the password. Never rehashes on the way: a check is no write."""
         return hashers.check_password(raw_password, self.password)
 

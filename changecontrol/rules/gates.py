@@ -167,7 +167,8 @@ def _acceptance(facts: Facts) -> list[Unmet]:
     if facts.accepted_age_days is not None and facts.accepted_age_days > facts.acceptance_days:
         found.append(
             Unmet(
-                f"Staging was accepted {facts.accepted_age_days:.0f} days ago; older than {facts.acceptance_days} days no longer counts.",
+                f"Staging was accepted {facts.accepted_age_days:.0f} days ago; "
+                f"older than {facts.acceptance_days} days no longer counts.",
                 "QA",
             )
         )

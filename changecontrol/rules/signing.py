@@ -50,8 +50,8 @@ DUTIES: dict[Meaning, tuple[Duty, ...]] = {
 #: the sentence above the password field: what this person says by signing
 STATEMENTS: dict[Meaning, str] = {
     Meaning.AUTHORSHIP: "I wrote or revised this change and stand behind its script and its documentation.",
-    Meaning.TECHNICAL_REVIEW: "I reviewed the statements, their locks, the plan and the way back, and found them sound.",
-    Meaning.COMPLIANCE_REVIEW: "I reviewed what this change does to protected records and to the audit trail, and agree.",
+    Meaning.TECHNICAL_REVIEW: "I reviewed statements, locks, plan and way back, and found them sound.",
+    Meaning.COMPLIANCE_REVIEW: "I reviewed what this does to protected records and to the audit trail, and agree.",
     Meaning.STAGING_ACCEPTANCE: "I checked this change on staging and accept it for production.",
     Meaning.PRODUCTION_AUTHORIZATION: "I authorize this change to be run on production.",
     Meaning.EXECUTION: "I start this run on production now and answer for it.",

@@ -11,6 +11,7 @@ from changecontrol.rules.gates import Facts, Unmet
 from changecontrol.rules.lifecycle import Move, Status
 from changecontrol.rules.signing import DUTIES, Meaning
 from changecontrol.services.actions import Action
+from changecontrol.services.facts import SAID_OTHERWISE
 from changecontrol.services.standing import Standing
 
 #: the gate that stands before each status's next step, and what that step is called
@@ -101,7 +102,7 @@ def met(known: Standing, facts: Facts, checked: dict[str, bool]) -> list[str]:
     gate = NEXT[facts.status][0]
     for item in known.items:
         done = checked.get(item.fact, False) if item.automatic else item.state != item.State.OPEN
-        if item.gate == gate and done:
+        if item.gate == gate and done and item.fact not in SAID_OTHERWISE.get(Move(item.gate), ()):
             found.append(f"Checklist: “{item.text}” is done.")
     return found
 
@@ -133,7 +134,7 @@ def _waiting(known: Standing, facts: Facts) -> str:
     found = unmet(facts)
     if not found:
         return {
-            Status.DRAFT: f"nothing is open; {known.change.opened_by.printed_name} wrote it.",
+            Status.DRAFT: f"nothing is open; {known.change.opened_by.printed_name} signs it.",
             Status.APPROVED: "QA, a tech lead or its author starts it.",
             Status.STAGED: "nothing is open but the signature of QA.",
             Status.ACCEPTED: "nothing is open but the signature of a tech lead.",

@@ -32,7 +32,8 @@ class NoSuchChange(Refused):
 
 
 class NotADraft(Refused):
-    """{code} is {status}, and its content can only be changed while it is a draft. Recall it or have it sent back first."""
+    """{code} is {status}, and its content can only be changed while it is a draft. Recall it or have it sent back
+    first."""
 
 
 class NoSuchFinding(Refused):

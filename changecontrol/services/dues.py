@@ -9,11 +9,14 @@ from datetime import datetime
 
 from changecontrol.models import ChangeRequest, Execution, Incident, Person, Signature
 from changecontrol.rules import signing
-from changecontrol.rules.lifecycle import Duty, Purpose, State, Status
+from changecontrol.rules.lifecycle import Duty, Move, Purpose, State, Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import DUTIES, Given, Meaning
 
 STAGING_RUN = "staging run"
+CHECKLIST = "checklist"
+#: the move whose checklist is filled in while a change stands in a status
+FILLED_IN = {Status.STAGED: Move.ACCEPT, Status.ACCEPTED: Move.AUTHORIZE, Status.DEPLOYED: Move.CLOSE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Reader:
     held: frozenset[str]
     authors: dict[int, set[int]]
     given: dict[int, list[Given]]
+    owed: dict[tuple[int, str, str], int]  # (change, gate, duty) -> attested items that are open
     now: datetime
 
     def may(self, meaning: Meaning, change: ChangeRequest) -> bool:
@@ -62,6 +66,22 @@ class Reader:
         """Whether `meaning` is signed over the current content by anybody."""
         every = self.given.get(change.pk, ())
         return any(one.meaning == meaning and one.content_digest == change.content_digest for one in every)
+
+
+def of_checklist(reader: Reader, change: ChangeRequest) -> Iterator[Due]:
+    """Yield the items of the next gate's checklist that this person's duties owe; an author's are its authors'."""
+    gate = FILLED_IN.get(Status(change.status), "")
+    count = sum(
+        number
+        for (change_id, move, duty), number in reader.owed.items()
+        if change_id == change.pk
+        and move == gate
+        and duty in reader.held
+        and (duty != Duty.AUTHOR or reader.person.pk in reader.authors.get(change.pk, ()))
+    )
+    if count:
+        say = f"{count} item{' of its checklist is' if count == 1 else 's of its checklist are'} yours to attest."
+        yield Due(change, CHECKLIST, change.status_at, say, "change-checklist")
 
 
 def of_change(reader: Reader, change: ChangeRequest, busy: bool) -> Iterator[Due]:

@@ -67,7 +67,8 @@ class NoSecondPersonNeeded(Refused):
 
 
 class RestoreComesLater(Refused):
-    """Restoring from a proven backup is not built yet. Until then restore by hand as the drill was attested, and record it in the incident."""
+    """Restoring from a proven backup is not built yet. Until then restore by hand as the drill was attested, and record
+    it in the incident."""
 
 
 def start_development(*, change_id: int, actor: Person, target_id: int, direction: str, now: datetime) -> Execution:
@@ -101,9 +102,9 @@ def start_staging(*, change_id: int, actor: Person, version: int, now: datetime)
 
 def stage_on_approval(change: ChangeRequest, *, now: datetime) -> None:
     """Start staging by itself where the environment says so and nothing is in the way."""
-    if Environment.objects.filter(kind=Environment.Kind.STAGING, stage_on_approval=True).exists():
-        if not gates.unmet("run_staging", facts.gather(change=change, now=now)):
-            _stage(change, now=now, person=None)
+    wanted = Environment.objects.filter(kind=Environment.Kind.STAGING, stage_on_approval=True).exists()
+    if wanted and not gates.unmet("run_staging", facts.gather(change=change, now=now)):
+        _stage(change, now=now, person=None)
 
 
 def _stage(change: ChangeRequest, *, now: datetime, person: Person | None) -> list[Execution]:

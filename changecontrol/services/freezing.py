@@ -17,7 +17,8 @@ from changecontrol.rules.script import RollbackClass, Script, from_json, to_json
 
 
 class BytesDiffer(Refused):
-    """The stored bytes of {code} do not give the script digest that was signed. Nothing was run. Tell an administrator."""
+    """The stored bytes of {code} do not give the script digest that was signed. Nothing was run. Tell an
+    administrator."""
 
 
 class NothingNew(Refused):

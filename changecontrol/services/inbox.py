@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 
-from changecontrol.models import ChangeAuthor, ChangeRequest, Execution, Incident, Person, Signature
+from changecontrol.models import ChangeAuthor, ChangeRequest, ChecklistItem, Execution, Incident, Person, Signature
 from changecontrol.models.changes import ChangeQuerySet
 from changecontrol.rules.lifecycle import FINAL, Duty, Status
 from changecontrol.rules.signing import Given, Meaning
@@ -30,11 +30,11 @@ WAITS = {
 }
 #: statuses in which a change can wait for a duty
 STATUSES: dict[Duty, tuple[Status, ...]] = {
-    Duty.AUTHOR: (Status.APPROVED,),
+    Duty.AUTHOR: (Status.APPROVED, Status.DEPLOYED),
     Duty.TECHNICAL_REVIEWER: (Status.IN_REVIEW,),
-    Duty.COMPLIANCE_OFFICER: (Status.IN_REVIEW,),
+    Duty.COMPLIANCE_OFFICER: (Status.IN_REVIEW, Status.STAGED, Status.DEPLOYED),
     Duty.QA: (Status.APPROVED, Status.STAGED, Status.DEPLOYED),
-    Duty.TECH_LEAD: (Status.APPROVED, Status.ACCEPTED, Status.AUTHORIZED),
+    Duty.TECH_LEAD: (Status.APPROVED, Status.ACCEPTED, Status.AUTHORIZED, Status.DEPLOYED),
 }
 
 
@@ -59,9 +59,12 @@ def inbox(*, person: Person, now: datetime) -> Inbox:
     incidents = list(Incident.objects.filter(closed_at=None).select_related("change__opened_by").order_by("opened_at"))
     runs = _open_runs()
     concerned = {one.pk for one in changes} | {one.change_id for one in incidents} | {one.change_id for one in runs}
-    reader = Reader(person, held, _authors(concerned), _given(concerned), now)
+    reader = Reader(person, held, _authors(concerned), _given(concerned), _owed(changes, held), now)
     busy = {one.change_id for one in runs}
-    waiting = [due for change in changes for due in dues.of_change(reader, change, change.pk in busy)]
+    waiting = []
+    for change in changes:
+        mine = list(dues.of_change(reader, change, change.pk in busy))
+        waiting += mine or dues.of_checklist(reader, change)
     waiting += dues.of_incidents(reader, incidents)
     waiting += [due for run in runs for due in dues.of_run(reader, run)]
     return Inbox(
@@ -99,6 +102,14 @@ def _given(ids: Iterable[int]) -> dict[int, list[Given]]:
     for change_id, meaning, signer_id, content_digest, duty in rows:
         found.setdefault(change_id or 0, []).append(Given(Meaning(meaning), signer_id, content_digest, duty))
     return found
+
+
+def _owed(changes: Iterable[ChangeRequest], held: frozenset[str]) -> dict[tuple[int, str, str], int]:
+    """Return how many attested items of these changes are open: (change, gate, duty) -> number."""
+    ids = [one.pk for one in changes if one.status in dues.FILLED_IN]
+    found = ChecklistItem.objects.filter(change__in=ids, automatic=False, state="open", duty__in=held)
+    grouped = found.order_by().values_list("change_id", "gate", "duty").annotate(number=Count("pk"))
+    return {(change, gate, duty): number for change, gate, duty, number in grouped}
 
 
 def _yours(person: Person, waiting: set[int]) -> list[Due]:

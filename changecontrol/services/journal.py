@@ -29,7 +29,7 @@ HEARTBEAT_SECONDS = 2.0
 
 
 class Journal(threading.Thread):
-    """Writes events in order, beats, and carries back: the reason of an abort, a lost lease, a database that is down."""
+    """Writes events in order, beats, and carries back: the reason of an abort, a lost lease, our database being down."""
 
     def __init__(self, execution: Execution, *, clock: Callable[[], datetime]) -> None:
         super().__init__(name=f"journal-{execution.code}", daemon=True)
@@ -85,7 +85,7 @@ class Journal(threading.Thread):
     def may_continue(self) -> str | None:
         """Return why no further step may start: our own database does not answer. None to go on."""
         if self._down:
-            return "Our own database does not answer, so no further step was started; the target's ledger holds what is done."
+            return "Our own database does not answer, so no further step was started; the ledger holds what is done."
         return None
 
     def run(self) -> None:

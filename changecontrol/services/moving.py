@@ -44,9 +44,8 @@ def seen(change: ChangeRequest, *, version: int, content_digest: str | None = No
             + (f"; last, {last.actor} did “{last.move.replace('_', ' ')}”." if last else ".")
         )
     if content_digest is not None and content_digest != change.content_digest:
-        told.append(
-            f"the content is {change.content_digest[:12] or 'not fixed'} now, and you saw {content_digest[:12] or 'none'}."
-        )
+        now = change.content_digest[:12] or "not fixed"
+        told.append(f"the content is {now} now, and you saw {content_digest[:12] or 'none'}.")
     if told:
         raise MovedOn(code=change.code, difference=" ".join(told))
 

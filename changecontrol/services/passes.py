@@ -131,8 +131,13 @@ class Passes:
             may_continue=self.journal.may_continue,
         )
         self.effect = Effect(outcome.effect)
-        entry = {"phase": phase, "direction": direction, "state": outcome.state, "effect": outcome.effect}
-        entry |= {"steps_done": outcome.steps_done, "steps_total": outcome.steps_total, "left": list(outcome.left)}
+        entry: dict[str, Any] = {"phase": phase, "direction": direction, "state": outcome.state}
+        entry |= {
+            "effect": outcome.effect,
+            "steps_done": outcome.steps_done,
+            "steps_total": outcome.steps_total,
+            "left": list(outcome.left),
+        }
         entry["error"] = dataclasses.asdict(outcome.error) if outcome.error else None
         self.outcome["passes"].append(entry)
         self._reopen()

@@ -1,4 +1,4 @@
-"""What a staging run proves: schema and data before and after, compared; a backup where the way back loses something."""
+"""What a staging run proves: schema and data before and after, compared; a backup where the way back loses data."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def compare(before: Shot, after: Shot, *, lossy: bool) -> dict[str, Any]:
     elif lost and not lossy:
         sentence = f"The rollback is declared lossless, and this is lost: {' '.join(lost[:5])}"
     else:
-        what = "Schema and data are" if not lost else "The schema is"
-        sentence = f"{what} what {'they were' if not lost else 'it was'} before: {len(before.data)} tables, {rows} rows compared."
+        what = "The schema is what it was" if lost else "Schema and data are what they were"
+        sentence = f"{what} before: {len(before.data)} tables, {rows} rows compared."
         sentence += f" Lost, as declared: {' '.join(lost[:5])}" if lost else ""
     return {
         "ok": ok,
@@ -56,7 +56,7 @@ def compare(before: Shot, after: Shot, *, lossy: bool) -> dict[str, Any]:
 
 
 def back_up(where: connection.Where, journal: Journal) -> dict[str, Any]:
-    """Dump the target with pg_dump -Fc and keep the file by its SHA-256. Not proven by a restore yet; the page says so."""
+    """Dump the target with pg_dump -Fc and keep the file by its SHA-256; the page says that no restore proved it."""
     folder = Path(settings.BACKUPS)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{journal.execution_id}.part"

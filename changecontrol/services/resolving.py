@@ -69,7 +69,7 @@ def run_errand(errand: Errand, *, clock: Callable[[], datetime]) -> dict[str, An
     Holds the target's advisory lock, so a worker that is alive after all keeps it and nothing is decided over its head.
     """
     execution = Execution.objects.select_related("target__environment", "change", "revision").get(
-        pk=errand.execution_id
+        pk=errand.execution_id or 0
     )
     if execution.state != State.LOST:
         return {"settled": execution.state}
@@ -105,7 +105,7 @@ def _read(
         "The worker died; the ledger on the target says what is on. "
         + {
             Effect.NONE: "Nothing is on, so nothing has to be undone.",
-            Effect.PARTIAL: f"Steps {', '.join(map(str, net.steps_done)) or 'none'} of {net.total} are on. Resume, roll back or restore.",
+            Effect.PARTIAL: f"Of {net.total} steps, {len(net.steps_done)} are on. Resume, roll back or restore.",
             Effect.COMPLETE: "Every step is on, but it was not verified. Resume to verify it, or roll it back.",
             Effect.UNKNOWN: "A step is in flight.",
         }[effect]
@@ -130,7 +130,8 @@ def look(execution: Execution, flight: InFlight, session: connection.Session) ->
         "in_flight": {"direction": flight.direction, "step": flight.step},
         "statement": text,
         "seen": seen,
-        "sentence": f"Step {flight.step} was cut while it ran. Found on the target: {seen or 'nothing of it'}. A tech lead states what became of it.",
+        "sentence": f"Step {flight.step} was cut while it ran. Found on the target: {seen or 'nothing of it'}. "
+        "A tech lead states what became of it.",
     }
 
 

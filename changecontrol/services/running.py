@@ -34,7 +34,7 @@ class NotSigned(Refused):
 
 
 class NotRegistered(Refused):
-    """{target} is not registered, or its ledger is not created yet. An administrator and a tech lead register it first."""
+    """{target} is not registered, or its ledger is not created yet. A tech lead signs its registration first."""
 
 
 class OtherLedger(Refused):

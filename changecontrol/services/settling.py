@@ -36,7 +36,7 @@ def settle(
     unwritten: list[dict[str, Any]],
     clock: Callable[[], datetime],
 ) -> None:
-    """Write the end of a run, however long our own database is away; the ledger on the target holds the truth meanwhile."""
+    """Write the end of a run, however long our own database is away; the target's ledger holds the truth meanwhile."""
     give_up = clock() + PATIENCE
     pause = threading.Event()
     while True:
@@ -95,7 +95,7 @@ def note(execution: Execution, kind: str, text: str, *, now: datetime, **data: A
 def _told(execution: Execution) -> str:
     on = {"none": "nothing of it is on the target", "partial": "a part of it is on the target"}
     on |= {"complete": "all of it is on the target", "unknown": "what is on the target is not known yet"}
-    return f"{execution.state.capitalize()}; {on[execution.effect]}.{' ' + execution.sentence if execution.sentence else ''}"
+    return f"{execution.state.capitalize()}; {on[execution.effect]}. {execution.sentence}".rstrip()
 
 
 def _follow(execution: Execution, *, now: datetime) -> None:

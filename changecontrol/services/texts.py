@@ -14,6 +14,8 @@ EFFECTS = {
     Effect.COMPLETE: "all of it is on the target",
     Effect.UNKNOWN: "what is on the target is not known",
 }
+#: why a rollback without a reason of its own was run
+WHY = {Purpose.DEVELOP: "development run", Purpose.STAGE: "staging run"}
 
 
 def log_line(execution: Execution) -> str:
@@ -24,7 +26,7 @@ def log_line(execution: Execution) -> str:
     who = f"{execution.target.name}, {change.code}, {execution.code}, executed by {by}"
     at = _time(execution.ended_at or execution.claimed_at or execution.queued_at)
     if execution.state == State.SUCCEEDED and execution.direction == "rollback":
-        why = " ".join(execution.reason.split()) or f"{execution.get_purpose_display()} of {change.code}"
+        why = " ".join(execution.reason.split()) or f"{WHY.get(execution.purpose, 'run')} of {change.code}"
         return f"Rollback executed at {at} - Reason: {why} - Migration {number} on {who}"
     if execution.state == State.SUCCEEDED:
         return f"Migration {number} applied at {at} - on {who}"

@@ -128,49 +128,44 @@ def _tally(execution: Execution, view: Any, steps: list[dict[str, Any]]) -> list
     ]
 
 
-def _note(execution: Execution, view: Any) -> dict[str, str]:
+#: what the page says first, by state: tone, icon, heading, text
+STATES = {
+    State.QUEUED: ("info", "clock", "Waiting for a worker", "If the bell was lost, the sweep rings again."),
+    State.RUNNING: ("info", "player-play", "Running", "Leave this page when you like; it shows the same afterwards."),
+    State.SUCCEEDED: ("ok", "circle-check", "Succeeded", ""),
+    State.FAILED: ("bad", "circle-x", "Failed", ""),
+    State.LOST: (
+        "warn",
+        "alert-triangle",
+        "Lost: the worker stopped answering",
+        "Nothing is guessed: the ledger on the target says what is on. A step outside a transaction needs a signed "
+        "resolution.",
+    ),
+    State.CANCELLED: ("info", "ban", "Cancelled", ""),
+}
+
+
+def _note(execution: Execution, view: Any, *, wants_second: bool) -> dict[str, str]:
     """Return the one sentence that matters now."""
-    waiting = getattr(view, "waiting", None)
+    tone, icon, heading, text = STATES[State(execution.state)]
+    text = execution.sentence or text
     if execution.is_open and execution.abort_asked_at:
-        who = execution.abort_asked_by.printed_name if execution.abort_asked_by else "somebody"
-        return {
-            "tone": "warn",
-            "icon": "player-stop",
-            "heading": f"{who} asked to abort",
-            "text": execution.abort_reason,
-        }
-    if execution.is_open and waiting:
-        return {"tone": "warn", "icon": "lock", "heading": "Waiting for a lock", "text": _said(waiting)}
-    table = {
-        State.QUEUED: (
-            "info",
-            "clock",
-            "Waiting for a worker",
-            "The row is the truth: if the bell was lost, the sweep rings again.",
-        ),
-        State.RUNNING: (
-            "info",
-            "player-play",
-            "Running",
-            "Leave this page when you like; it shows the same when you come back.",
-        ),
-        State.SUCCEEDED: ("ok", "circle-check", "Succeeded", ""),
-        State.FAILED: ("bad", "circle-x", "Failed", ""),
-        State.LOST: (
-            "warn",
-            "alert-triangle",
-            "Lost: the worker stopped answering",
-            "Nothing is guessed: the ledger on the target says what is on. A step outside a transaction needs a "
-            "signed resolution.",
-        ),
-        State.CANCELLED: ("info", "ban", "Cancelled", ""),
-    }
-    tone, icon, heading, text = table[State(execution.state)]
-    return {"tone": tone, "icon": icon, "heading": heading, "text": execution.sentence or text}
+        who = execution.abort_asked_by.printed_name if execution.abort_asked_by else "Somebody"
+        tone, icon, heading, text = "warn", "player-stop", f"{who} asked to abort", execution.abort_reason
+    elif wants_second:
+        heading, text = "Waiting for a second person", "It starts as soon as somebody else has signed it too."
+    elif execution.is_open and view.waiting:
+        tone, icon, heading, text = "warn", "lock", "Waiting for a lock", view.waiting.text
+    return {"tone": tone, "icon": icon, "heading": heading, "text": text}
 
 
-def _said(waiting: Any) -> str:
-    return str(getattr(waiting, "text", waiting))
+def wants_second(execution: Execution) -> bool:
+    """Return whether an open run still waits for the signature of a second person."""
+    needed = execution.purpose == Purpose.ROLL_BACK or (
+        execution.purpose == Purpose.DEPLOY and execution.target.environment.second_person_at_start
+    )
+    signed = Signature.objects.filter(execution=execution, meaning=Meaning.SECOND_PERSON)
+    return needed and execution.is_open and not signed.exists()
 
 
 def parts(execution: Execution, *, after: int = 0) -> dict[str, Any]:
@@ -178,10 +173,12 @@ def parts(execution: Execution, *, after: int = 0) -> dict[str, Any]:
     view = progress.progress(execution)
     steps = _steps(view)
     events = _events(execution, after)
+    waits = wants_second(execution)
     return {
         "execution": execution,
+        "wants_second": waits,
         "tally": _tally(execution, view, steps),
-        "note": _note(execution, view),
+        "note": _note(execution, view, wants_second=waits),
         "steps": steps,
         "steps_say": _counted(steps),
         "events": events,
@@ -210,20 +207,15 @@ def whole(request: HttpRequest, execution: Execution) -> dict[str, Any]:
     duties = duties_of(request)
     outcome = execution.outcome or {}
     signatures = list(Signature.objects.filter(execution=execution).order_by("signed_at"))
-    seconded = any(one.meaning == Meaning.SECOND_PERSON for one in signatures)
-    wants_second = not seconded and (
-        execution.purpose == Purpose.ROLL_BACK
-        or (execution.purpose == Purpose.DEPLOY and execution.target.environment.second_person_at_start)
-    )
+    found = parts(execution)
     may_second = bool(duties & set(signing.DUTIES[Meaning.SECOND_PERSON])) and execution.requested_by != request.user
     script = script_of(execution.revision, execution.direction)
-    return parts(execution) | {
+    return found | {
         "area": "runs",
         "signatures": signatures,
         "may_abort": execution.is_open and bool(duties & {Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD}),
         "may_resolve": execution.state == State.LOST and Duty.TECH_LEAD in duties,
-        "wants_second": wants_second and execution.is_open,
-        "may_second": wants_second and execution.is_open and may_second,
+        "may_second": found["wants_second"] and may_second,
         "abort_says": _abort_says(execution),
         "resolution_statement": signing.STATEMENTS[Meaning.RESOLUTION],
         "second_statement": signing.STATEMENTS[Meaning.SECOND_PERSON],

@@ -114,7 +114,7 @@ def test_it_refuses_what_moved_on_and_says_what_is_different(in_review: ChangeRe
     reviewing.recall(
         change_id=in_review.pk, actor=who("ada"), version=in_review.version, reason="forgot a column", now=now()
     )
-    with pytest.raises(moving.MovedOn, match="it is draft now .* Ada Lindqvist did “recall”"):
+    with pytest.raises(moving.MovedOn, match=r"it is draft now .* Ada Lindqvist did “recall”"):
         review(in_review, "tess")
 
 
