@@ -140,7 +140,7 @@ def undo_staging(*, change_id: int, actor: Person, version: int, reason: str, no
                 what="rolling staging back",
                 when="approved, staged, accepted or authorized",
             )
-        targets = [one for one in Target.objects.of(Environment.Kind.STAGING) if effect_on(change, one) != Effect.NONE]
+        targets = to_roll_back(change, Environment.Kind.STAGING)
         if not targets:
             raise NothingToRollBack(code=change.code, where="staging")
         gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="staging"))
@@ -199,9 +199,7 @@ def start_rollback(
             )
         if not reason.strip():
             raise moving.ReasonMissing(what="roll back", code=change.code)
-        targets = [
-            one for one in Target.objects.of(Environment.Kind.PRODUCTION) if effect_on(change, one) != Effect.NONE
-        ]
+        targets = to_roll_back(change, Environment.Kind.PRODUCTION)
         if not targets:
             raise NothingToRollBack(code=change.code, where="production")
         gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="production"))
@@ -288,9 +286,25 @@ def abort(*, execution_id: int, actor: Person, reason: str, now: datetime) -> Ex
 
 def effect_on(change: ChangeRequest, target: Target) -> str:
     """Return what of this change is on a target now: the effect read from its ledger at the end of the last run."""
-    unended = [State.QUEUED, State.CANCELLED, State.RUNNING]
-    last = change.executions.filter(target=target).exclude(state__in=unended).order_by("-pk").first()
+    last = _last_ended(change, target)
     return last.effect if last else Effect.NONE.value
+
+
+def _last_ended(change: ChangeRequest, target: Target) -> Execution | None:
+    """Return the newest run of this change on a target that is over or lost."""
+    unended = [State.QUEUED, State.CANCELLED, State.RUNNING]
+    return change.executions.filter(target=target).exclude(state__in=unended).order_by("-pk").first()
+
+
+def to_roll_back(change: ChangeRequest, kind: str) -> list[Target]:
+    """Return the targets of `kind` that hold something of this change, or whose rollback ended without being proven."""
+    found = []
+    for target in Target.objects.of(kind):
+        last = _last_ended(change, target)
+        unproven = last is not None and last.direction == ROLLBACK and last.state == State.FAILED
+        if last is not None and (unproven or last.effect != Effect.NONE):
+            found.append(target)
+    return found
 
 
 def open_incident(change: ChangeRequest, *, execution: Execution, title: str, now: datetime) -> Incident:

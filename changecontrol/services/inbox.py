@@ -61,7 +61,7 @@ def inbox(*, person: Person, now: datetime) -> Inbox:
     concerned = {one.pk for one in changes} | {one.change_id for one in incidents} | {one.change_id for one in runs}
     reader = Reader(person, held, _authors(concerned), _given(concerned), _owed(changes, held), now)
     busy = {one.change_id for one in runs}
-    waiting = []
+    waiting: list[Due] = []
     for change in changes:
         mine = list(dues.of_change(reader, change, change.pk in busy))
         waiting += mine or dues.of_checklist(reader, change)

@@ -29,7 +29,7 @@ HEARTBEAT_SECONDS = 2.0
 
 
 class Journal(threading.Thread):
-    """Writes events in order, beats, and carries back: the reason of an abort, a lost lease, our database being down."""
+    """Writes events in order, beats, and carries back an abort's reason, a lost lease, our database being down."""
 
     def __init__(self, execution: Execution, *, clock: Callable[[], datetime]) -> None:
         super().__init__(name=f"journal-{execution.code}", daemon=True)

@@ -15,7 +15,7 @@ EFFECTS = {
     Effect.UNKNOWN: "what is on the target is not known",
 }
 #: why a rollback without a reason of its own was run
-WHY = {Purpose.DEVELOP: "development run", Purpose.STAGE: "staging run"}
+WHY: dict[str, str] = {Purpose.DEVELOP.value: "development run", Purpose.STAGE.value: "staging run"}
 
 
 def log_line(execution: Execution) -> str:
