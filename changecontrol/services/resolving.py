@@ -104,7 +104,9 @@ def _read(
     sentence = (
         "The worker died; the ledger on the target says what is on. "
         + {
-            Effect.NONE: "Nothing is on, so nothing has to be undone.",
+            Effect.NONE: "Nothing is on, so nothing has to be undone."
+            if execution.direction == "forward"
+            else "Nothing of it is on any more, but that was not verified. Start the rollback again to verify it.",
             Effect.PARTIAL: f"Of {net.total} steps, {len(net.steps_done)} are on. Resume, roll back or restore.",
             Effect.COMPLETE: "Every step is on, but it was not verified. Resume to verify it, or roll it back.",
             Effect.UNKNOWN: "A step is in flight.",

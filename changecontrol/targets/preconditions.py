@@ -37,15 +37,20 @@ def examine(conn: Session, script: Script, order: Order) -> tuple[Net, set[int]]
     done = _done_in_this_pass(rows, order)
     if len(done) >= len(script.steps):
         return net, done  # a redelivered order: it has been carried out
-    return net, _forward(net, script, order) if script.direction is Direction.FORWARD else _rollback(net, script)
+    if script.direction is Direction.FORWARD:
+        return net, _forward(net, script, order)
+    return net, _rollback(net, script, order, rows)
 
 
 def _done_in_this_pass(rows: list[LedgerRow], order: Order) -> set[int]:
-    ours = (order.execution_id, order.pass_no, order.direction)
+    """Steps this very order has finished: a new attempt may begin its passes anew, and then they must really run."""
+    ours = (order.execution_id, order.attempt, order.pass_no, order.direction)
     return {
         row.step
         for row in rows
-        if row.kind == "done" and row.step is not None and (row.execution_id, row.pass_no, row.direction) == ours
+        if row.kind == "done"
+        and row.step is not None
+        and (row.execution_id, row.attempt, row.pass_no, row.direction) == ours
     }
 
 
@@ -64,7 +69,11 @@ def _forward(net: Net, script: Script, order: Order) -> set[int]:
     return set(net.steps_done)
 
 
-def _rollback(net: Net, script: Script) -> set[int]:
+def _rollback(net: Net, script: Script, order: Order, rows: list[LedgerRow]) -> set[int]:
+    newest = next((row for row in reversed(rows) if row.kind == "done"), None)
+    ours = (order.execution_id, order.pass_no, order.direction)
+    if net.effect == "none" and newest and (newest.execution_id, newest.pass_no, newest.direction) == ours:
+        return {step.number for step in script.steps}  # an earlier attempt finished it and died before it could tell
     if net.effect == "none":
         raise CannotRun("Nothing of this migration is on the target: there is nothing to roll back.", net.effect)
     _same_steps(script, net, net.rollback_digests, "the rollback")

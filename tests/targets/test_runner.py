@@ -79,6 +79,23 @@ def test_it_rolls_back_to_nothing_and_runs_forward_again_in_one_execution(sessio
     assert ran(session, forward, pass_no=3).effect == "complete"
 
 
+def test_it_runs_the_passes_of_a_new_attempt_again(session: Session) -> None:
+    """Staging begins anew after a killed worker: a pass must not count because an earlier attempt had done it."""
+    forward, back = "CREATE TABLE a (id int);", "DROP TABLE a;"
+    for attempt in (1, 2, 3):
+        assert ran(session, forward, pass_no=1, attempt=attempt).effect == "complete"
+        assert one(session, "SELECT to_regclass('a') IS NOT NULL")
+        assert ran(session, back, direction="rollback", pass_no=2, attempt=attempt).effect == "none"
+        assert one(session, "SELECT to_regclass('a') IS NULL")
+
+
+def test_it_knows_a_rollback_that_an_earlier_attempt_finished(session: Session) -> None:
+    ran(session, "CREATE TABLE a (id int);")
+    ran(session, "DROP TABLE a;", direction="rollback", execution_id="2", fence=2)
+    outcome = ran(session, "DROP TABLE a;", direction="rollback", execution_id="2", fence=2, attempt=2)
+    assert (outcome.effect, outcome.steps_done) == ("none", 1)
+
+
 def test_it_rolls_back_what_is_partly_on(session: Session) -> None:
     go(session, "BEGIN;\nCREATE TABLE a (id int);\nCOMMIT;\nBEGIN;\nSELECT 1/0;\nCOMMIT;\n")
     assert ran(session, "DROP TABLE IF EXISTS a;", direction="rollback", execution_id="2", fence=2).effect == "none"
