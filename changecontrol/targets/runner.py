@@ -123,8 +123,8 @@ def _one(run: Run, step: Step, may_continue: Callable[[], bool | str | None], he
     run.done.add(step.number)
     run.current, run.watch.statement = None, None
     ms = round((time.monotonic() - started) * 1000, 1)
+    run.session.pin()  # what the script SET ends with its step, before a callback may read over this session
     run.watch.emit("committed", f"Step {step.number} is committed and recorded.", ms=ms)
-    run.session.pin()  # what the script SET ends with its step
 
 
 def _ask(run: Run, step: Step, may_continue: Callable[[], bool | str | None], held: bool) -> None:

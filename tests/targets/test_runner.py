@@ -144,7 +144,15 @@ def test_it_writes_the_ledger_in_its_own_role_whatever_the_script_became(session
     role = unique("reader")
     session.execute(f"CREATE ROLE {role}".encode())
     session.execute(f"GRANT CREATE ON SCHEMA public TO {role}".encode())
-    ran(session, f"SET ROLE {role};\nCREATE TABLE a (id int);\n")
+    seen: list[int] = []
+
+    def reads(event: Event) -> None:
+        if event.kind == "committed":
+            seen.append(len(ledger.rows(session)))
+
+    text = script(f"SET ROLE {role};\nCREATE TABLE a (id int);\n")
+    assert run(session, script=text, order=order(text), on_event=reads, limits=QUICK).state == "succeeded"
+    assert seen == [1]  # a callback may read the ledger over the same session
     assert one(session, "SELECT tableowner FROM pg_tables WHERE tablename = 'a'") == role
     assert one(session, "SELECT current_user") == "postgres"
     session.execute(b"DROP TABLE a")
