@@ -68,7 +68,7 @@ def inbox(*, person: Person, now: datetime) -> Inbox:
     waiting += dues.of_incidents(reader, incidents)
     waiting += [due for run in runs for due in dues.of_run(reader, run)]
     return Inbox(
-        waiting=sorted(waiting, key=lambda due: due.since),
+        waiting=sorted(waiting, key=lambda due: (due.since, due.change.number)),
         yours=_yours(person, {due.change.pk for due in waiting}),
         running=runs,
     )
