@@ -116,8 +116,8 @@ def _tally(execution: Execution, view: Any, steps: list[dict[str, Any]]) -> list
         {"term": "Steps", "value": f"{done} of {len(steps)}", "note": "committed or skipped"},
         {
             "term": "On the target now",
-            "value": words.EFFECT.get(execution.effect, (execution.effect, words.PLAIN))[0],
-            "note": "read from its ledger",
+            "value": words.EFFECT[execution.effect][0] if execution.ended_at else "not read yet",
+            "note": "read from its ledger at the end",
         },
         {
             "term": "Worker",
