@@ -84,7 +84,7 @@ def sign(
         given=earlier,
     )
     if execution is None and meaning not in (Meaning.REJECTION, Meaning.SEND_BACK):
-        _refuse_twice(change, meaning=meaning, duty=duty)
+        _refuse_twice(change, meaning=meaning, duty=duty, about=about or {})
     shown = content.context(change, about={"reason": reason, **(about or {})})
     return Signature.objects.create(
         change=change,
@@ -105,11 +105,19 @@ def sign(
     )
 
 
-def _refuse_twice(change: ChangeRequest, *, meaning: Meaning, duty: str) -> None:
-    """Refuse the same meaning for the same content and status: two tabs and two people have one effect (design 3)."""
-    twin = change.signatures.filter(meaning=meaning.value, content_digest=change.content_digest, status=change.status)
+def _refuse_twice(change: ChangeRequest, *, meaning: Meaning, duty: str, about: dict[str, Any]) -> None:
+    """Refuse the same meaning for the same content and status: two tabs and two people have one effect (design 3).
+
+    A change that left the status and came back with the same content is signed again: the move needs its signature.
+    """
+    twin = change.signatures.filter(
+        meaning=meaning.value,
+        content_digest=change.content_digest,
+        status=change.status,
+        signed_at__gte=change.status_at,
+    )
     if meaning is Meaning.INCIDENT_CLOSURE:
-        twin = twin.filter(duty=duty)
+        twin = twin.filter(duty=duty, context__contains=f'"{about["incident"]}"')
     if existing := twin.first():
         raise AlreadyGiven(name=existing.printed_name, meaning=meaning.value, code=change.code)
 
