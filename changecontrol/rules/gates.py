@@ -134,16 +134,20 @@ def _backwards(facts: Facts) -> list[Unmet]:
         Unmet(f"The run {name} is still open. Wait for its end, abort or resolve it.", "tech lead")
         for name in facts.open_executions
     ]
-    found += [
-        Unmet(f"Steps of {facts.code} are applied on {name} and not rolled back. Roll them back first.", "tech lead")
-        for name in facts.production_applied
-    ]
+    found += _applied(facts)
     if facts.status not in (Status.DRAFT, Status.IN_REVIEW):
         found += [
             Unmet(f"{name} still holds steps of {facts.code}. Start the staging rollback first.", "QA")
             for name in facts.staging_dirty
         ]
     return found
+
+
+def _applied(facts: Facts) -> list[Unmet]:
+    return [
+        Unmet(f"Steps of {facts.code} are applied on {name} and not rolled back. Roll them back first.", "tech lead")
+        for name in facts.production_applied
+    ]
 
 
 def _restage(facts: Facts) -> list[Unmet]:
@@ -230,6 +234,11 @@ def _roll_back(facts: Facts) -> list[Unmet]:
     return found
 
 
+def _undo_staging(facts: Facts) -> list[Unmet]:
+    """Return what keeps staging from being rolled back; with steps on production that is none of the exits."""
+    return _applied(facts) + _roll_back(facts)
+
+
 def _deploy(facts: Facts) -> list[Unmet]:
     return [
         Unmet(f"{name} has not completed and verified this change.", "tech lead")
@@ -271,11 +280,12 @@ _ACTIONS = {
     "run_staging": _run_staging,
     "run_production": _run_production,
     "run_rollback": _roll_back,
+    "undo_staging": _undo_staging,
 }
 
 
 def unmet(action: str, facts: Facts) -> list[Unmet]:
-    """Return the conditions that do not hold for `action` (a Move, or run_staging, run_production, run_rollback)."""
+    """Return the conditions that do not hold for `action`: a Move, or one of the names above."""
     return _ACTIONS[action](facts) if action in _ACTIONS else []
 
 

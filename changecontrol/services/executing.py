@@ -20,6 +20,8 @@ from changecontrol.services import ceremony, facts, moving, numbering
 from changecontrol.services.recording import acting
 
 FORWARD, ROLLBACK = "forward", "rollback"
+#: statuses in which staging may be rolled back, so that the change can leave backwards
+UNDO_STAGING_WHILE = (Status.APPROVED, Status.STAGED, Status.ACCEPTED, Status.AUTHORIZED)
 
 
 class AlreadyRunning(Refused):
@@ -120,7 +122,8 @@ def proven(change: ChangeRequest, target: Target) -> bool:
         .order_by("-pk")
         .first()
     )
-    return last is not None and last.state == State.SUCCEEDED and last.queued_at >= change.status_at
+    still_on = effect_on(change, target) == Effect.COMPLETE
+    return last is not None and last.state == State.SUCCEEDED and last.queued_at >= change.status_at and still_on
 
 
 def undo_staging(*, change_id: int, actor: Person, version: int, reason: str, now: datetime) -> list[Execution]:
@@ -133,7 +136,7 @@ def undo_staging(*, change_id: int, actor: Person, version: int, reason: str, no
             raise OnlyDuty(duties=f"an author of {change.code}, QA or a tech lead", what="roll staging back")
         if not reason.strip():
             raise moving.ReasonMissing(what="roll staging back for", code=change.code)
-        if change.status not in (Status.APPROVED, Status.STAGED, Status.ACCEPTED, Status.AUTHORIZED):
+        if change.status not in UNDO_STAGING_WHILE:
             raise NotApplicableNow(
                 code=change.code,
                 status=change.status.replace("_", " "),
@@ -143,7 +146,7 @@ def undo_staging(*, change_id: int, actor: Person, version: int, reason: str, no
         targets = to_roll_back(change, Environment.Kind.STAGING)
         if not targets:
             raise NothingToRollBack(code=change.code, where="staging")
-        gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="staging"))
+        gates.ensure("undo_staging", facts.gather(change=change, now=now, environment_kind="staging"))
         return _queue(change, targets, Purpose.UNDO_STAGING, ROLLBACK, now=now, person=actor, reason=reason)
 
 
@@ -226,12 +229,17 @@ def _sign_runs(change: ChangeRequest, made: Iterable[Execution], *, signer: Pers
             dispatch.ring(queue=execution.target.environment.queue, execution_id=execution.pk)
 
 
-def waits_for_second(execution: Execution) -> bool:
-    """Whether a queued run still waits for its second person."""
-    needed = execution.purpose == Purpose.ROLL_BACK or (
+def needs_second(execution: Execution) -> bool:
+    """Whether a run is one that a second person signs."""
+    return execution.purpose == Purpose.ROLL_BACK or (
         execution.purpose == Purpose.DEPLOY and execution.target.environment.second_person_at_start
     )
-    return needed and not Signature.objects.filter(execution=execution, meaning=Meaning.SECOND_PERSON.value).exists()
+
+
+def waits_for_second(execution: Execution) -> bool:
+    """Whether a queued run still waits for its second person."""
+    signed = Signature.objects.filter(execution=execution, meaning=Meaning.SECOND_PERSON.value)
+    return needs_second(execution) and not signed.exists()
 
 
 def second_sign(*, execution_id: int, signer: Person, password: str, content_digest: str, now: datetime) -> Signature:

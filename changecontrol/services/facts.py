@@ -114,8 +114,9 @@ def _filled(change: ChangeRequest, name: str) -> bool:
 
 
 def _proven(known: Standing, target: Target) -> bool:
+    """Whether the run succeeded and what it proved is still on: a staging that was rolled back proves nothing."""
     run = known.staging_run(target)
-    return run is not None and run.state == State.SUCCEEDED
+    return run is not None and run.state == State.SUCCEEDED and known.effect(target) == Effect.COMPLETE
 
 
 def _blocking(known: Standing) -> tuple[str, ...]:

@@ -162,7 +162,7 @@ def _staging(actor: _Actor) -> Iterator[Action]:
         there = fact_finder.gather(
             change=actor.known.change, now=actor.now, known=actor.known, environment_kind=Environment.Kind.STAGING
         )
-        yield replace(UNDO_STAGING, refusal=_said([*_still_open(actor), *gates.unmet("run_rollback", there)]))
+        yield replace(UNDO_STAGING, refusal=_said([*_still_open(actor), *gates.unmet("undo_staging", there)]))
 
 
 def _production(actor: _Actor) -> Iterator[Action]:
@@ -177,7 +177,7 @@ def _production(actor: _Actor) -> Iterator[Action]:
         unmet = [*_still_open(actor), *gates.unmet("run_production", actor.facts)]
         label = "Resume the production run" if actor.facts.production_applied else PRODUCTION.label
         yield replace(PRODUCTION, label=label, refusal=barred or _said(unmet))
-    if actor.facts.production_applied:
+    if any(actor.known.to_roll_back(one) for one in actor.known.registered(Environment.Kind.PRODUCTION)):
         unmet = [*_still_open(actor), *gates.unmet("run_rollback", actor.facts)]
         yield replace(ROLL_BACK, refusal=barred or _said(unmet))
         yield replace(RESTORE, refusal=RestoreComesLater().sentence)

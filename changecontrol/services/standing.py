@@ -24,7 +24,7 @@ from changecontrol.models import (
 from changecontrol.rules import signing
 from changecontrol.rules.lifecycle import Duty, Effect, Purpose, State, Status
 from changecontrol.rules.manifest import digest
-from changecontrol.rules.plan import RollbackClass
+from changecontrol.rules.plan import Direction, RollbackClass
 from changecontrol.rules.signing import Given, Meaning
 
 #: an execution in one of these states no longer works on its target; claimed ones leave their effect there
@@ -123,6 +123,14 @@ class Standing:
             if one.target_id == target.pk and one.claimed_at is not None and one.state in ENDED:
                 return one.effect
         return Effect.NONE
+
+    def to_roll_back(self, target: Target) -> bool:
+        """Whether something of this change is on `target`, or its last rollback there ended without being proven."""
+        for one in reversed(self.executions):
+            if one.target_id == target.pk and one.claimed_at is not None and one.state in ENDED:
+                unproven = one.direction == Direction.ROLLBACK and one.state == State.FAILED
+                return unproven or one.effect != Effect.NONE
+        return False
 
     def plan(self, direction: str) -> dict[str, Any]:
         """Return the frozen plan of `direction` as JSON; {} where the revision has no such file."""
