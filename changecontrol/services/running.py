@@ -11,9 +11,9 @@ from datetime import datetime
 
 from django.conf import settings
 
-from changecontrol.models import Execution, Person, Signature
+from changecontrol.models import Environment, Execution, Person, Signature
 from changecontrol.rules import gates
-from changecontrol.rules.lifecycle import Effect, Purpose, State
+from changecontrol.rules.lifecycle import Effect, Purpose, State, Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import DUTIES, Meaning
 from changecontrol.services import claiming, content, executing, facts, freezing, ledger_copies, moving, settling
@@ -33,6 +33,14 @@ class NotSigned(Refused):
     """The run {code} has no {meaning} signature that counts, so it was not run."""
 
 
+class WrongPlace(Refused):
+    """The run {code} ({direction}) does not belong on {target}, which is for {kind}. Nothing was run."""
+
+
+class NotNow(Refused):
+    """{code} is {status}, so the run {run} was not started. Reload the change to see what it waits for."""
+
+
 class NotRegistered(Refused):
     """{target} is not registered, or its ledger is not created yet. A tech lead signs its registration first."""
 
@@ -43,6 +51,22 @@ class OtherLedger(Refused):
 
 class LedgerDisagrees(Refused):
     """The ledger on {target} is not what was copied from it before: {difference} Nothing was run."""
+
+#: what a purpose asks: the kind of its targets, and its direction ("" for either)
+PLACES: dict[Purpose, tuple[str, str]] = {
+    Purpose.DEVELOP: (Environment.Kind.DEVELOPMENT, ""),
+    Purpose.STAGE: (Environment.Kind.STAGING, executing.FORWARD),
+    Purpose.UNDO_STAGING: (Environment.Kind.STAGING, executing.ROLLBACK),
+    Purpose.DEPLOY: (Environment.Kind.PRODUCTION, executing.FORWARD),
+    Purpose.ROLL_BACK: (Environment.Kind.PRODUCTION, executing.ROLLBACK),
+}
+#: the gate that a purpose has to pass, and the statuses in which it may run
+ASKED: dict[Purpose, tuple[str, tuple[Status, ...]]] = {
+    Purpose.STAGE: ("run_staging", (Status.APPROVED,)),
+    Purpose.UNDO_STAGING: ("undo_staging", executing.UNDO_STAGING_WHILE),
+    Purpose.DEPLOY: ("run_production", (Status.AUTHORIZED,)),
+    Purpose.ROLL_BACK: ("run_rollback", (Status.AUTHORIZED, Status.DEPLOYED)),
+}
 
 
 def run(*, execution_id: int, clock: Callable[[], datetime], worker: str) -> None:
@@ -92,20 +116,28 @@ def ask_again(execution: Execution, *, now: datetime) -> None:
         freezing.ensure_bytes(revision, code=change.code)
         if change.revision_id != revision.pk:
             raise ContentMoved(code=change.code)
+        _ensure_place(execution)
         if execution.purpose == Purpose.DEVELOP:
             return
         if change.content_digest != execution.content_digest or content.preview(change).digest != change.content_digest:
             raise ContentMoved(code=change.code)
-        if execution.purpose == Purpose.STAGE:
-            gates.ensure("run_staging", facts.gather(change=change, now=now, environment_kind="staging"))
-        elif execution.purpose == Purpose.DEPLOY:
-            gates.ensure("run_production", facts.gather(change=change, now=now, environment_kind="production"))
+        action, statuses = ASKED[Purpose(execution.purpose)]
+        if change.status not in statuses:
+            raise NotNow(code=change.code, status=change.status.replace("_", " "), run=execution.code)
+        kind = execution.target.environment.kind
+        gates.ensure(action, facts.gather(change=change, now=now, environment_kind=kind))
+        if execution.purpose in (Purpose.DEPLOY, Purpose.ROLL_BACK):
             _ensure_signed(execution, Meaning.EXECUTION)
-        elif execution.purpose == Purpose.ROLL_BACK:
-            gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="production"))
-            _ensure_signed(execution, Meaning.EXECUTION)
-        if executing.waits_for_second(execution):
-            raise NotSigned(code=execution.code, meaning=Meaning.SECOND_PERSON.value)
+        if executing.needs_second(execution):
+            _ensure_signed(execution, Meaning.SECOND_PERSON)
+
+
+def _ensure_place(execution: Execution) -> None:
+    """Raise WrongPlace unless purpose, direction and target belong together: a row that was made by hand may not."""
+    kind, direction = PLACES[Purpose(execution.purpose)]
+    there = execution.target.environment.kind
+    if there != kind or direction not in ("", execution.direction):
+        raise WrongPlace(code=execution.code, direction=execution.direction, target=execution.target.name, kind=there)
 
 
 def _ensure_signed(execution: Execution, meaning: Meaning) -> None:
