@@ -10,6 +10,7 @@ from django.conf import settings
 
 from changecontrol.models import Execution, Signature
 from changecontrol.rules.lifecycle import Effect, Purpose, State
+from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import RollbackClass, Script
 from changecontrol.services import freezing, proofs
 from changecontrol.services.journal import Journal
@@ -63,7 +64,13 @@ class Passes:
                 case _:
                     self._develop()
         except PassFailed as failed:
-            return Result(State.FAILED, self.effect, str(failed), self.outcome)
+            # what is on is never guessed: an unknown effect is resolved from the ledger, or by a person
+            state = State.LOST if self.effect is Effect.UNKNOWN else State.FAILED
+            return Result(state, self.effect, str(failed), self.outcome)
+        except Refused as no:
+            if not self.pass_no:
+                raise  # nothing was run
+            return Result(State.LOST, Effect.UNKNOWN, no.sentence, self.outcome)
         return Result(State.SUCCEEDED, self.effect, "", self.outcome)
 
     def _stage(self) -> None:
@@ -220,7 +227,8 @@ class Passes:
         self.journal.write("checks", told, data={"failed": [f"{row.name}: {row.detail}" for row in wrong]})
         if when == "before":
             self._checked = rows
-            if wrong:
+            # between its steps a change may break what its last step mends: resuming is the way out
+            if wrong and self.effect is Effect.NONE:
                 raise PassFailed(
                     f"A standing check fails before the run: {wrong[0].name}: {wrong[0].detail} Nothing was run."
                 )
