@@ -60,9 +60,18 @@ def _shown(act: Act, context: dict[str, Any]) -> list[dict[str, str]]:
     return rows
 
 
+def _gates(refusal: Refused | None, not_yet: str, unmet: list[Any]) -> list[Any]:
+    """Return the conditions that keep this from happening, where they are several, to be shown as a list."""
+    found: list[Any] = list(getattr(refusal, "unmet", ()))
+    if not found and not refusal and unmet and unmet[0].sentence in not_yet:
+        found = unmet
+    return found if len(found) > 1 else []
+
+
 def _page(request: HttpRequest, change: ChangeRequest, key: str, act: Act, refusal: Refused | None) -> HttpResponse:
     context = summary_context(request, change)
     stated = {one.key: one for one in [*context["frame"].actions, *context["frame"].asides]}
+    not_yet = stated[key].refusal if key in stated else ""
     context |= _seen(request, change) | {
         "inert": True,
         "act": act,
@@ -70,7 +79,8 @@ def _page(request: HttpRequest, change: ChangeRequest, key: str, act: Act, refus
         "shown": _shown(act, context),
         "verdicts": VERDICTS,
         "targets": Target.objects.of("development") if "where" in act.asks else [],
-        "not_yet": stated[key].refusal if key in stated else "",
+        "not_yet": not_yet,
+        "open_gates": _gates(refusal, not_yet, context["frame"].unmet),
         "refusal": refusal.sentence if refusal else "",
         "difference": refusal.details.get("difference", "") if refusal else "",
         "given": request.POST,
