@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -31,6 +32,10 @@ class NothingInFlight(Refused):
     """No step of {code} is in flight; the ledger alone tells what is on, and the sweep reads it by itself."""
 
 
+class NotSigned(Refused):
+    """Nobody signed this resolution of {code}, so nothing was written into the ledger."""
+
+
 def resolve(*, execution_id: int, signer: Person, password: str, done: bool, reason: str, now: datetime) -> Signature:
     """Sign what became of the step in flight of a lost run; a worker writes it into the ledger and settles the run."""
     fresh = ceremony.identify(signer, password, what=f"resolution of run {execution_id}", now=now)
@@ -55,7 +60,8 @@ def resolve(*, execution_id: int, signer: Person, password: str, done: bool, rea
             target=execution.target,
             execution=execution,
             signature=signature,
-            params={"done": done, "reason": reason.strip(), "in_flight": (found.result or {})["in_flight"]},
+            params={"done": done, "reason": reason.strip(), "in_flight": (found.result or {})["in_flight"]}
+            | {"left": (found.result or {}).get("left", "")},
             requested_by=fresh,
             requested_at=now,
         )
@@ -102,7 +108,7 @@ def _read(
     ledger_copies.copy(target=execution.target, rows=rows)
     effect = Effect(net.effect)
     sentence = (
-        "The worker died; the ledger on the target says what is on. "
+        "How it ended was not recorded; the ledger on the target says what is on. "
         + {
             Effect.NONE: "Nothing is on, so nothing has to be undone."
             if execution.direction == "forward"
@@ -126,19 +132,31 @@ def look(execution: Execution, flight: InFlight, session: connection.Session) ->
     forward, rollback, _ = freezing.scripts(execution.revision)
     script = forward if flight.direction == "forward" else rollback
     step = next((one for one in script.steps if one.number == flight.step), None) if script else None
-    seen = concurrent.left_of(session, step, flight.detail)[0] if step else "The step is not in this revision."
+    seen, certain = "The step is not in this revision.", False
+    if step:
+        seen, certain = concurrent.left_of(session, step, flight.detail)
     text = step.statements[0].sql if step else ""
     return {
         "in_flight": {"direction": flight.direction, "step": flight.step},
         "statement": text,
         "seen": seen,
+        "left": seen if certain else "",
         "sentence": f"Step {flight.step} was cut while it ran. Found on the target: {seen or 'nothing of it'}. "
         "A tech lead states what became of it.",
     }
 
 
 def _write_resolution(errand: Errand, execution: Execution, session: connection.Session) -> None:
-    """Write the signed decision into the ledger."""
+    """Write the signed decision into the ledger; refused where the row of the errand is not what somebody signed."""
+    signature = errand.signature
+    told = json.loads(signature.context).get("about", {}) if signature else {}
+    if (
+        signature is None
+        or (signature.meaning, signature.execution_id) != (Meaning.RESOLUTION, execution.pk)
+        or (told.get("done"), told.get("found", {}).get("in_flight"))
+        != (errand.params["done"], errand.params["in_flight"])
+    ):
+        raise NotSigned(code=execution.code)
     forward, rollback, _ = freezing.scripts(execution.revision)
     flight = errand.params["in_flight"]
     script = forward if flight["direction"] == "forward" else rollback
@@ -162,4 +180,5 @@ def _write_resolution(errand: Errand, execution: Execution, session: connection.
         steps=len(script.steps) if script else 0,
         done=bool(errand.params["done"]),
         reason=str(errand.params["reason"]),
+        left=str(errand.params.get("left", "")),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -119,8 +119,10 @@ def _fold(state: _State, row: LedgerRow) -> None:
         case "resolved" if row.step is not None:
             if row.detail.get("done"):
                 _finish_step(state, row)
-            elif _is_in_flight(state, row):
-                state.in_flight = None
+            elif _is_in_flight(state, row) and state.in_flight is not None:
+                # not done, and something half made is there: the next run clears it away before it begins again
+                left = str(row.detail.get("left", ""))
+                state.in_flight = replace(state.in_flight, left=left) if left else None
         case "finished":
             _look(state, row)
 

@@ -196,10 +196,11 @@ def baseline(
 
 
 def resolve_step(
-    conn: psycopg.Connection[Any], *, order: Order, step: int, steps: int, done: bool, reason: str
+    conn: psycopg.Connection[Any], *, order: Order, step: int, steps: int, done: bool, reason: str, left: str = ""
 ) -> None:
-    """Record a person's signed decision about a step in flight that cannot be read from the catalog."""
-    write(conn, order, "resolved", step=step, steps=steps, detail={"done": done, "reason": reason})
+    """Record a person's signed decision about a step in flight. `left` is what was found of it: a step that was not
+    done is cleared away first by the next run."""
+    write(conn, order, "resolved", step=step, steps=steps, detail={"done": done, "reason": reason, "left": left})
 
 
 def _stamp(
