@@ -325,11 +325,12 @@ def open_incident(change: ChangeRequest, *, execution: Execution, title: str, no
 
 
 def _ensure_reason(change: ChangeRequest, targets: Iterable[Target], direction: str, reason: str) -> None:
+    """Raise AlreadyRunning for a run that has not ended, RetryNeedsReason for one that has and gets no reason."""
     for target in targets:
-        if (
-            not reason.strip()
-            and change.executions.filter(target=target, direction=direction).exclude(state=State.CANCELLED).exists()
-        ):
+        runs = change.executions.filter(target=target, direction=direction).exclude(state=State.CANCELLED)
+        if runs.open().exists():
+            raise AlreadyRunning(code=change.code, target=target.name)
+        if not reason.strip() and runs.exists():
             raise RetryNeedsReason(code=change.code, target=target.name)
 
 

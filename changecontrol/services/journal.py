@@ -141,4 +141,4 @@ class Journal(threading.Thread):
             self._lost = not mine.filter(state__in=[State.RUNNING, State.LOST]).update(heartbeat_at=self.clock())
             asked = mine.exclude(abort_asked_at=None).values_list("abort_reason", flat=True).first()
             if asked is not None:
-                self._reason = f"Aborted: {asked}"
+                self._reason = asked
