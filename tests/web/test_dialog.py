@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from changecontrol.models import ChangeRequest, ChecklistItem, FailedSigning, Signature
@@ -116,6 +118,15 @@ def test_it_gives_the_exact_bytes_that_were_frozen() -> None:
     answer = ada.get(reverse("change-raw", args=[change.code, 1, "forward"]))
     assert answer.content == bytes(change.revision.forward)
     assert answer.headers["Content-Digest"].startswith("sha-256=:")
+
+
+def test_it_draws_a_change_with_few_queries() -> None:
+    ada = client_of("ada")
+    change = opened(ada)
+    ada.get(reverse("change", args=[change.code]))
+    with CaptureQueriesContext(connection) as seen:
+        ada.get(reverse("change", args=[change.code]))
+    assert len(seen) < 50
 
 
 @pytest.mark.parametrize(
