@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -62,17 +63,25 @@ def django_db_setup(django_db_blocker: Any) -> Iterator[None]:
         _use(TEMPLATE)
 
 
-@pytest.fixture
-def own_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
-    """A database of this test alone, in which commits are real: for workers, races and durable writes."""
+@contextmanager
+def fresh_database() -> Iterator[str]:
+    """Point Django at a new copy of the template, and away from it and drop it at the end."""
     from django.db import connections
 
     before = connections["default"].settings_dict["NAME"]
     name = f"cc_{os.getpid()}_{secrets.token_hex(4)}"
-    with django_db_blocker.unblock():
-        _use(TEMPLATE)
-        _clone(name)
-        _use(name)
+    _use(TEMPLATE)
+    _clone(name)
+    _use(name)
+    try:
         yield name
+    finally:
         _use(before)
         _as_owner(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def own_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
+    """A database of this test alone, in which commits are real: for workers, races and durable writes."""
+    with django_db_blocker.unblock(), fresh_database() as name:
+        yield name
