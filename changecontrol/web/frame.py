@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from changecontrol.models import ChangeRequest, Execution, Incident
+from changecontrol.rules.lifecycle import Status
 from changecontrol.services import conditions, overview
 from changecontrol.web import saying, words
 
@@ -156,7 +157,7 @@ def _next(change: ChangeRequest, view: Any, bar: list[Act]) -> dict[str, str]:
 
 def _gates(change: ChangeRequest, view: Any) -> dict[str, Any]:
     """Return the margin's list: what stands before the next step, and before a later one."""
-    _, word = conditions.NEXT.get(change.status, ("", ""))
+    _, word = conditions.NEXT.get(Status(change.status), ("", ""))
     count = len(view.unmet)
     return {
         "gates_heading": f"Before it can be {word}" if word else "Nothing is owed",

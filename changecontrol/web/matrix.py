@@ -57,7 +57,7 @@ def _table(request: HttpRequest) -> dict[str, Any]:
     kept = [at for at, target in enumerate(found.targets) if env in ("", target.environment.name)]
     targets = [found.targets[at] for at in kept]
     changes = _changes([row.number for row in found.rows])
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in sorted(found.rows, key=lambda one: one.number, reverse=True):
         change = changes.get(row.number)
         if text and text not in f"{row.stem} {change.code if change else ''} {change.title if change else ''}".lower():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -61,8 +62,8 @@ class SignIn(auth.LoginView):
         return super().get_context_data(**kwargs) | {"demo_accounts": DEMO_ACCOUNTS if settings.DEMO else ()}
 
 
-_sign_in = SignIn.as_view()
-_sign_out = auth.LogoutView.as_view()
+_sign_in: Callable[..., Any] = SignIn.as_view()
+_sign_out: Callable[..., Any] = auth.LogoutView.as_view()
 
 
 @anyone
@@ -70,14 +71,16 @@ _sign_out = auth.LogoutView.as_view()
 @sensitive_post_parameters("password")
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Ask for username and password."""
-    return _sign_in(request)
+    answer: HttpResponse = _sign_in(request)
+    return answer
 
 
 @signed_in
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session."""
-    return _sign_out(request)
+    answer: HttpResponse = _sign_out(request)
+    return answer
 
 
 @signed_in
