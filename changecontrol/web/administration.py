@@ -18,7 +18,7 @@ from changecontrol.models import DutyChange, FailedSigning, Person
 from changecontrol.rules.lifecycle import Duty
 from changecontrol.rules.refusal import Refused
 from changecontrol.services import people as service
-from changecontrol.web.access import needs_duty
+from changecontrol.web.access import needs_duty, require
 from changecontrol.web.refusals import CONFLICT
 
 PAGE = 50
@@ -50,6 +50,7 @@ def people(request: HttpRequest) -> HttpResponse:
     """List people; add one. The one-time password is shown once, on the answer itself."""
     if request.method != "POST":
         return _people(request)
+    require(request, Duty.ADMINISTRATOR)
     try:
         person, password = service.add_person(
             username=request.POST.get("username", ""),
@@ -97,6 +98,10 @@ VERBS: dict[str, tuple[Callable[..., Any], str]] = {
 }
 
 
+class NoSuchVerb(Refused):
+    """Nothing was done: the form does not say what to do with this account. Open the page again and send it there."""
+
+
 @needs_duty(Duty.ADMINISTRATOR)
 @never_cache
 @require_POST
@@ -108,7 +113,9 @@ def change_person(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         if what == "password":
             return _person(request, found, one_time_password=service.set_new_password(**asked))
-        verb, said = VERBS.get(what, VERBS["give"])
+        if what not in VERBS:
+            raise NoSuchVerb
+        verb, said = VERBS[what]
         if what in ("give", "take"):
             asked["duty"] = request.POST.get("duty", "")
         verb(**asked)

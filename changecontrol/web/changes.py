@@ -51,7 +51,7 @@ def changes(request: HttpRequest) -> HttpResponse:
         found = found.exclude(status__in=FINAL)
     elif status:
         found = found.filter(status=status)
-    if person.isdigit() and len(person) < 10:
+    if person.isascii() and person.isdigit() and len(person) < 10:
         took_part = Q(authors__person=person) | Q(signatures__signer=person) | Q(opened_by=person)
         found = found.filter(pk__in=ChangeRequest.objects.filter(took_part).values("pk"))
     context = {

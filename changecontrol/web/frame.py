@@ -14,6 +14,7 @@ from changecontrol.models import ChangeRequest, Execution, Incident
 from changecontrol.rules.lifecycle import Status
 from changecontrol.services import conditions, overview
 from changecontrol.web import saying, words
+from changecontrol.web.access import duties_of
 
 TABS = (
     ("summary", "Summary", "change"),
@@ -94,7 +95,9 @@ def _url(change: ChangeRequest, action: Any, incident: Incident | None) -> str:
     return reverse("act", args=[change.code, action.key])
 
 
-def _acts(change: ChangeRequest, view: Any, incident: Incident | None) -> tuple[list[Act], list[Act]]:
+def _acts(
+    change: ChangeRequest, view: Any, incident: Incident | None, held: frozenset[str]
+) -> tuple[list[Act], list[Act]]:
     """Return what stands in the bar (the one filled button and one beside it) and what stands in the margin."""
     every = [
         Act(
@@ -110,8 +113,21 @@ def _acts(change: ChangeRequest, view: Any, incident: Incident | None) -> tuple[
     usable = [act for act in every if not act.refusal]
     go = [act for act in usable if act.tone == "go"][:1]
     beside = [act for act in usable if act.key in BESIDE and act not in go][:1]
-    bar = [*beside, *go]
+    bar = [*beside, *(go or _owed_items(change, view, held))]
     return bar, [act for act in every if act not in bar]
+
+
+def _owed_items(change: ChangeRequest, view: Any, held: frozenset[str]) -> list[Act]:
+    """Return the way to the checklist where it is this person's items that keep the next step waiting."""
+    waited_for = " ".join(one.sentence for one in view.unmet)
+    count = sum(
+        not row.done and not row.item.automatic and row.item.duty in held and f"“{row.item.text}”" in waited_for
+        for one in view.items
+        for row in one.items
+    )
+    label = f"Attest {count} item{'' if count == 1 else 's'}"
+    url = reverse("change-checklist", args=[change.code])
+    return [Act("checklist", label, url, "list-check", "go")] if count else []
 
 
 def _steps(view: Any) -> tuple[list[dict[str, Any]], str]:
@@ -198,7 +214,7 @@ def build(request: HttpRequest, change: ChangeRequest) -> tuple[Frame, Any]:
     view = overview.overview(change=change, person=request.user, now=timezone.now())
     incidents = list(Incident.objects.filter(change=change, closed_at=None).order_by("pk"))
     steps, label = _steps(view)
-    bar, asides = _acts(change, view, incidents[0] if incidents else None)
+    bar, asides = _acts(change, view, incidents[0] if incidents else None, duties_of(request))
     signed = sum(1 for _, signature in view.required if signature)
     papers = (("Log lines", "change-log"), ("Changelog entry", "change-changelog"))
     frame = Frame(

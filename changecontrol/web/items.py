@@ -72,6 +72,7 @@ def lists_of(request: HttpRequest, context: dict[str, Any]) -> list[dict[str, An
 
 def _page(request: HttpRequest, code: str, *, refusal: str = "", opened: int = 0) -> HttpResponse:
     context = frame.context(request, frame.change_or_404(code), "checklist")
+    context["frame"].actions = [act for act in context["frame"].actions if act.key != "checklist"]
     context |= {
         "lists": lists_of(request, context),
         "refusal": refusal,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +16,10 @@ from changecontrol.web.access import DutyMissing
 
 #: the request was understood and the state of things does not allow it
 CONFLICT = 409
+
+
+class NulByte(Refused):
+    """The text in “{field}” holds a NUL byte, which cannot be stored. Remove it and send the form again."""
 
 
 def way_back(request: HttpRequest) -> str:
@@ -41,6 +46,17 @@ class RefusalMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Pass the request on."""
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        """Refuse a NUL byte before any verb or query sees it: PostgreSQL stores none. Sign-in has a form for that."""
+        if not request.user.is_authenticated:
+            return None
+        if "\x00" in request.path:
+            return missing(request)
+        for field, values in (*request.GET.lists(), *request.POST.lists()):
+            if any("\x00" in str(value) for value in (field, *values)):
+                return refused(request, NulByte(field=field.replace("\x00", "")), status=400)
+        return None
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer a refusal: 403 where a duty is missing, 409 otherwise."""
