@@ -165,7 +165,7 @@ def _cleaned(name: str, value: Any) -> Any:
     if name.startswith("risk_"):
         if value in ("", None):
             return None
-        if not str(value).isdigit() or not 1 <= int(value) <= 5:
+        if not str(value).isdecimal() or not 1 <= int(value) <= 5:
             raise FieldInvalid(field=name.replace("_", " "), value=value, allowed="Choose a number from 1 to 5.")
         return int(value)
     text = str(value or "").strip()

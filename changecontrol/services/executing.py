@@ -36,6 +36,14 @@ class WrongTarget(Refused):
     """{target} is not a development database. Only development is run freely."""
 
 
+class NoSuchTarget(Refused):
+    """There is no such target in use. Choose one of the development databases on the page."""
+
+
+class NoSuchDirection(Refused):
+    """A run goes forward or is a rollback. Choose one of the two."""
+
+
 class OnlyDuty(Refused):
     """Only {duties} can {what}. Ask an administrator if this duty is yours."""
 
@@ -75,9 +83,13 @@ class RestoreComesLater(Refused):
 
 def start_development(*, change_id: int, actor: Person, target_id: int, direction: str, now: datetime) -> Execution:
     """Run the current revision on a development target; its authors run there freely."""
-    target = Target.objects.in_use().get(pk=target_id)
+    target = Target.objects.in_use().filter(pk=target_id).first()
+    if target is None:
+        raise NoSuchTarget
     if target.environment.kind != Environment.Kind.DEVELOPMENT:
         raise WrongTarget(target=target.name)
+    if direction not in (FORWARD, ROLLBACK):
+        raise NoSuchDirection
     if Duty.AUTHOR not in moving.fresh_duties(actor):
         raise OnlyDuty(duties="an author", what="run a change on development")
     with acting(actor, duty=Duty.AUTHOR):

@@ -17,13 +17,13 @@ OnTargets = dict[tuple[int, int], bool]
 def dependencies(known: Standing) -> list[int]:
     """Return the numbers of the migrations that the header says this one depends on."""
     header = known.plan("forward").get("header") or {}
-    return [int(one) for one in header.get("dependencies") or () if str(one).isdigit()]
+    return [int(one) for one in header.get("dependencies") or () if str(one).isdecimal()]
 
 
 def number_of(migration: str) -> int | None:
     """Return the number that a migration's stem begins with, or None."""
     digits = migration.split("_", 1)[0]
-    return int(digits) if digits.isdigit() else None
+    return int(digits) if digits.isdecimal() else None
 
 
 def on_targets(known: Standing, targets: Iterable[Target]) -> OnTargets:

@@ -79,7 +79,7 @@ def live(request: HttpRequest, code: str) -> HttpResponse:
     """Give the parts of an open run that change: tally, note, steps, new events. When it ended: reload the page."""
     execution = run_or_404(code)
     after = request.GET.get("after", "0")
-    context = run_page.parts(execution, after=int(after) if after.isascii() and after.isdigit() and len(after) < 10 else 0)
+    context = run_page.parts(execution, after=int(after) if after.isdecimal() and len(after) < 10 else 0)
     response = render(request, "runs/_live.html", context)
     if not execution.is_open:
         response.headers["HX-Refresh"] = "true"
