@@ -120,6 +120,14 @@ class House:
         runs = executing.start_production(**self.signing(change, "theo"), reason=reason)
         return self.carried_out(*runs)[0]
 
+    def refused(self, run: Execution) -> str:
+        """Carry out a run that the worker has to refuse before anything is on; returns its sentence."""
+        run = self.carried_out(run)[0]
+        assert (run.state, run.effect) == ("failed", "none")
+        assert run.events.filter(kind="refused").get().text == run.sentence
+        assert self.done("production") == []
+        return run.sentence
+
     def roll_back(self, change: ChangeRequest, reason: str = "the report broke") -> Execution:
         """Theo starts the rollback, Tess signs as second person; returns the run as it ended."""
         run = executing.start_rollback(**self.signing(change, "theo"), reason=reason)[0]
