@@ -10,12 +10,13 @@ import logging
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.db import Error as DatabaseError
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from changecontrol.models import Execution, ExecutionEvent, Target
 from changecontrol.rules.lifecycle import State
@@ -28,6 +29,41 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """What a journal could not write: events, and ledger rows to be copied by target."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    copies: list[tuple[Target, list[LedgerRow]]] = field(default_factory=list)
+
+    def write(self, execution_id: int) -> None:
+        """Write it, inside acting()."""
+        for target, rows in self.copies:
+            ledger_copies.copy(target=target, rows=rows)
+        if self.events:
+            keep(execution_id, self.events)
+
+
+def keep(execution_id: int, events: Sequence[dict[str, Any]], *, after: int = 0) -> int:
+    """Append events behind what an execution has; returns the last number. `after`: up to there all is known.
+
+    An event that is there already is left out: our database may have broken after the COMMIT and before its answer.
+    Others write too: the sweep notes that a run is lost, whose worker only could not reach our database.
+    """
+    there = list(
+        ExecutionEvent.objects.filter(execution_id=execution_id, number__gt=after)
+        .order_by("number")
+        .values_list("number", "at", "kind", "text")
+    )
+    known = {one[1:] for one in there}
+    last = there[-1][0] if there else after
+    new = [one for one in events if (one["at"], one["kind"], one["text"]) not in known]
+    ExecutionEvent.objects.bulk_create(
+        ExecutionEvent(execution_id=execution_id, number=number, **one) for number, one in enumerate(new, last + 1)
+    )
+    return last + len(new)
+
+
 class Journal(threading.Thread):
     """Writes events in order, beats, and carries back an abort's reason, a lost lease, our database being down."""
 
@@ -37,7 +73,7 @@ class Journal(threading.Thread):
         self.token: uuid.UUID | None = execution.lease_token
         self.clock = clock
         self.phase = ""
-        self._number = 0
+        self._written = 0
         self._waiting: deque[dict[str, Any]] = deque()
         self._copies: deque[tuple[Target, list[LedgerRow]]] = deque()
         self._bell = threading.Condition()
@@ -57,10 +93,8 @@ class Journal(threading.Thread):
     ) -> None:
         """Note one event; returns at once."""
         with self._bell:
-            self._number += 1
             self._waiting.append(
                 {
-                    "number": self._number,
                     "at": self.clock(),
                     "kind": kind[:40],
                     "phase": self.phase,
@@ -102,6 +136,8 @@ class Journal(threading.Thread):
                 if beaten or not self._waiting:
                     self._beat()
                 self._down = False
+            except IntegrityError:
+                continue  # somebody else took a number at the same moment: behind theirs
             except DatabaseError:
                 logger.warning("journal of execution %s: our database does not answer", self.execution_id)
                 self._down = True
@@ -112,13 +148,13 @@ class Journal(threading.Thread):
                     self._bell.wait(0.5)
         connection.close()
 
-    def close(self) -> list[dict[str, Any]]:
-        """Stop, and return the events that could not be written, for the one who settles the run."""
+    def close(self) -> Unwritten:
+        """Stop, and return what could not be written, for the one who settles the run."""
         with self._bell:
             self._closing = True
             self._bell.notify()
         self.join(timeout=30)
-        return list(self._waiting)
+        return Unwritten(list(self._waiting), list(self._copies))
 
     def _flush(self) -> None:
         while self._copies:
@@ -130,7 +166,7 @@ class Journal(threading.Thread):
         if not batch:
             return
         with acting(WORKER):
-            ExecutionEvent.objects.bulk_create(ExecutionEvent(execution_id=self.execution_id, **one) for one in batch)
+            self._written = keep(self.execution_id, batch, after=self._written)
         with self._bell:
             for _ in batch:
                 self._waiting.popleft()

@@ -9,10 +9,10 @@ from typing import Any
 
 from changecontrol import dispatch
 from changecontrol.models import Errand, Execution, Person, Signature
-from changecontrol.rules.lifecycle import Duty, Effect, State
+from changecontrol.rules.lifecycle import Duty, Effect, Purpose, State
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
-from changecontrol.services import ceremony, freezing, ledger_copies, moving, settling
+from changecontrol.services import catching_up, ceremony, freezing, ledger_copies, moving, settling
 from changecontrol.services.passes import Result
 from changecontrol.services.recording import WORKER, acting
 from changecontrol.targets import concurrent, connection, ledger
@@ -107,12 +107,14 @@ def _read(
         return {"waits_for_person": True, **found}
     ledger_copies.copy(target=execution.target, rows=rows)
     effect = Effect(net.effect)
+    develops = execution.purpose == Purpose.DEVELOP  # there a rollback of nothing is refused: it would prove nothing
     sentence = (
         "How it ended was not recorded; the ledger on the target says what is on. "
         + {
             Effect.NONE: "Nothing is on, so nothing has to be undone."
             if execution.direction == "forward"
-            else "Nothing of it is on any more, but that was not verified. Start the rollback again to verify it.",
+            else "Nothing of it is on any more, but that was not verified. "
+            + ("Run it again to verify it." if develops else "Start the rollback again to verify it."),
             Effect.PARTIAL: f"Of {net.total} steps, {len(net.steps_done)} are on. Resume, roll back or restore.",
             Effect.COMPLETE: "Every step is on, but it was not verified. Resume to verify it, or roll it back.",
             Effect.UNKNOWN: "A step is in flight.",
@@ -123,6 +125,7 @@ def _read(
             Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution.pk)
         )
         if row.state == State.LOST:
+            catching_up.tell(row, [one for one in rows if one.migration == number], now=clock())
             settling.finish(row, Result(State.FAILED, effect, sentence), now=clock())
     return {"effect": effect.value, "steps_done": list(net.steps_done), "sentence": sentence}
 

@@ -19,6 +19,7 @@ from changecontrol.models import ChangeRequest, Environment, Execution, Executio
 from changecontrol.rules import gates
 from changecontrol.rules.lifecycle import Effect, Move, Purpose, State, Status
 from changecontrol.services import claiming, executing, facts, moving, reviewing
+from changecontrol.services.journal import Unwritten
 from changecontrol.services.passes import Result
 from changecontrol.services.recording import WORKER, acting
 
@@ -33,7 +34,7 @@ def settle(
     execution_id: int,
     token: uuid.UUID | None,
     result: Result,
-    unwritten: list[dict[str, Any]],
+    unwritten: Unwritten,
     clock: Callable[[], datetime],
 ) -> None:
     """Write the end of a run, however long our own database is away; the target's ledger holds the truth meanwhile."""
@@ -51,9 +52,7 @@ def settle(
             pause.wait(1.0)
 
 
-def _settle(
-    execution_id: int, token: uuid.UUID | None, result: Result, unwritten: list[dict[str, Any]], now: datetime
-) -> None:
+def _settle(execution_id: int, token: uuid.UUID | None, result: Result, unwritten: Unwritten, now: datetime) -> None:
     with acting(WORKER):
         execution = (
             Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
@@ -61,16 +60,10 @@ def _settle(
         if execution.lease_token != token or execution.state not in (State.RUNNING, State.LOST):
             logger.warning("execution %s was settled by somebody else", execution.code)
             return
-        _write_left(execution, unwritten)
+        unwritten.write(execution.pk)
         if result.state is State.LOST and execution.state == State.LOST:
             return
         finish(execution, result, now=now)
-
-
-def _write_left(execution: Execution, unwritten: list[dict[str, Any]]) -> None:
-    last = execution.events.aggregate(last=Max("number"))["last"] or 0
-    rows = [one for one in unwritten if one["number"] > last]
-    ExecutionEvent.objects.bulk_create(ExecutionEvent(execution=execution, **one) for one in rows)
 
 
 def finish(execution: Execution, result: Result, *, now: datetime) -> None:
