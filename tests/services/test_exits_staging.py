@@ -14,7 +14,7 @@ from changecontrol.local.testing import Servers
 from changecontrol.rules.gates import GatesUnmet
 from changecontrol.rules.lifecycle import Status
 from changecontrol.services import executing, moving, reviewing
-from tests.services.house import House
+from tests.services.house import OUTSIDER, House
 
 pytestmark = pytest.mark.usefixtures("own_database")
 ROLLBACK = "-- Rollback: 001 - first\n"
@@ -111,3 +111,27 @@ def test_later_migrations_are_undone_first(servers: Servers, tmp_path: Path, set
     assert house.roll_back(first).state == "succeeded"
     assert [house.fresh(one).status for one in (first, second)] == [Status.ROLLED_BACK] * 2
     assert house.sql("production", "SELECT to_regclass('thing')") == [(None,)]
+
+
+def test_a_partly_applied_staging_run_is_cleared_and_begun_again(
+    servers: Servers, tmp_path: Path, settings: Any
+) -> None:
+    house = House(servers, tmp_path, settings)
+    house.sql("development", OUTSIDER)
+    change = house.walk(Status.APPROVED)
+    run = house.stage(change)
+    assert (run.state, run.effect) == ("failed", "partial")
+    with pytest.raises(GatesUnmet, match="staging still holds steps"):
+        house.send_back(change)
+    house.sql("staging", OUTSIDER)
+    again = house.stage(change)
+    assert (again.state, again.effect) == ("succeeded", "complete")
+    assert (again.outcome or {})["passes"][0]["phase"] == "clearing"
+
+    # what was proven and is taken off again proves nothing: it can only leave backwards
+    change = house.journey.accept(house.fresh(change))
+    assert house.undo_staging(change).effect == "none"
+    with pytest.raises(GatesUnmet, match="The run on staging has not succeeded for this content"):
+        house.journey.authorize(change)
+    reviewing.withdraw(**house.leaving(change, "ada", "another way was found"))
+    assert house.fresh(change).status == Status.WITHDRAWN
