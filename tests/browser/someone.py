@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Response, expect
+from playwright.sync_api import APIResponse, BrowserContext, ConsoleMessage, Locator, Page, Response, expect
 
 from tests.factories import PASSWORD
 
@@ -107,11 +107,22 @@ class Someone:
         self.press()
         self.watches("succeeded")
 
+    def post(self, path: str, **fields: str) -> APIResponse:
+        """Send a form as this person without any page: what somebody would do who goes around the buttons."""
+        token = next(one["value"] for one in self.context.cookies() if "csrf" in one["name"])
+        return self.context.request.post(
+            self.url + path, form=fields, headers={"X-CSRFToken": token}, max_redirects=0, timeout=PATIENCE_MS
+        )
+
+    def refused(self, sentence: str) -> None:
+        """Wait until the page shows a refusal that holds `sentence`."""
+        expect(self.page.locator(".cc-note--bad")).to_contain_text(sentence, timeout=PATIENCE_MS)
+
     def watches(self, state: str) -> None:
         """Stay on the page of a run until it shows this final state; nothing is reloaded by hand."""
         expect(self.page).to_have_url(re.compile(r"/runs/E-"))
-        expect(self.page.locator(".cc-head .cc-meta")).to_contain_text(state, timeout=RUN_MS)
-        expect(self.page.locator("#run-live")).to_have_count(0)
+        expect(self.page.locator("#run-live")).to_have_count(0, timeout=RUN_MS)
+        expect(self.page.locator(".cc-head .cc-meta")).to_contain_text(state)
 
     def attest(self, code: str, before: str, *, note: str, file: Path | None = None) -> int:
         """Attest every open item of the lists owed before `before` that is this person's; returns how many.
@@ -122,7 +133,9 @@ class Someone:
         count = 0
         while True:
             lists = self.page.locator("section.cc-panel").filter(has_text=f"owed before {before}")
-            items = lists.locator("li.is-open").filter(has=self.page.locator("summary", has_text=re.compile("^Attest$")))
+            items = lists.locator("li.is-open").filter(
+                has=self.page.locator("summary", has_text=re.compile("^Attest$"))
+            )
             if not items.count():
                 return count
             item = items.first

@@ -26,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_S = 180.0
 PATIENCE_S = 180.0
 WATCH_SECONDS = 4
+VERIFY = """SELECT 'the column is there' AS name, count(*) = 1 AS ok
+  FROM pg_catalog.pg_attribute
+ WHERE attrelid = to_regclass('public.sites') AND attname = '{name}' AND NOT attisdropped;
+"""
 
 
 class Stack:
@@ -103,25 +107,24 @@ class Stack:
         text = factories.header(f"{number:03d}", "001").replace(f"{number:03d} - small", head, 1)
         self.write(f"{number:03d}_{name}.sql", text + forward)
         self.write(f"rollback/{number:03d}_rollback.sql", f"-- Rollback: {head}\n\n{rollback}")
-        said = verify or "SELECT 'the site table is there' AS name, to_regclass('public.sites') IS NOT NULL AS ok;\n"
-        self.write(f"verify/{number:03d}_verify.sql", f"-- Verify: {head}\n\n{said}")
+        if verify:
+            self.write(f"verify/{number:03d}_verify.sql", f"-- Verify: {head}\n\n{verify}")
         return number
 
     def add_note(self, name: str) -> int:
         """Add a harmless migration: a column of that name at `sites`."""
         column = f"ALTER TABLE sites ADD COLUMN {name} text;\nCOMMENT ON COLUMN sites.{name} IS 'A note';"
         forward = f"BEGIN;\n{column}\nCOMMIT;\n"
-        return self.add(f"add_{name}", forward, f"BEGIN;\nALTER TABLE sites DROP COLUMN {name};\nCOMMIT;\n")
+        rollback = f"BEGIN;\nALTER TABLE sites DROP COLUMN {name};\nCOMMIT;\n"
+        return self.add(f"add_{name}", forward, rollback, verify=VERIFY.format(name=name))
 
     def write(self, name: str, text: str) -> None:
         """Write one file of the migrations folder."""
         (self.repository / name).write_text(text, encoding="utf-8")
 
     def submitted(self, number: int) -> ChangeRequest:
-        """Open, document, run on development and submit a migration, through the verbs."""
-        change = self.journey.open(number)
-        self.journey.develop(change)
-        return self.journey.submit(change)
+        """Open, document and submit a migration through the verbs; it was not run on development, so it stays."""
+        return self.journey.submit(self.journey.open(number))
 
     def change(self, code: str) -> ChangeRequest:
         """Return a change as the database has it now."""
@@ -131,6 +134,15 @@ class Stack:
         """Ask a target something as its migration role."""
         with psycopg.connect(self.dsns[environment], row_factory=dict_row) as connection:
             return connection.execute(statement.encode(), values).fetchall()
+
+    def send(self, environment: str, statement: str) -> None:
+        """Change something on a target as its migration role, past the product."""
+        with psycopg.connect(self.dsns[environment], autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def approved(self, number: int) -> ChangeRequest:
+        """Walk a migration through the verbs until its reviews are signed."""
+        return self.journey.walk(number, until=Status.APPROVED)
 
     def ledger(self, environment: str, number: int, direction: str = "forward") -> list[dict[str, Any]]:
         """Return the rows that call a step of this migration done on a target, oldest first."""

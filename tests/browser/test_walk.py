@@ -33,7 +33,9 @@ VERIFY = """SELECT 'the contact note exists and may be empty' AS name, count(*) 
  WHERE attrelid = to_regclass('public.participants') AND attname = 'contact_note' AND NOT attisdropped
    AND NOT attnotnull;
 """
-HAS_COLUMN = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('participants') AND attname = 'contact_note'"
+HAS_COLUMN = (
+    "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('participants') AND attname = 'contact_note'"
+)
 
 
 def open_from_file(ada: Someone, number: int) -> str:
@@ -143,6 +145,7 @@ def test_it_walks_a_change_to_production_and_back(stack: Stack, people: People) 
     code = open_from_file(ada, number)
     to_review(ada, code)
     tess.sign(code, "Sign technical review")
+    cora.sign(code, "Sign compliance review")
     assert stack.change(code).status == "approved"
     through_staging(quin, cora, code)
     to_production(theo, code)
