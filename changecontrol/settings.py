@@ -135,7 +135,7 @@ TIME_ZONE = env("CHANGECONTROL_TIME_ZONE", "UTC")
 DATETIME_FORMAT = "j M Y, H:i"
 
 STATIC_URL = "static/"
-STATIC_ROOT = Path(env("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STATIC_ROOT = Path(env("STATIC_ROOT")) if env("STATIC_ROOT") else None
 STATICFILES_DIRS: list[Path] = []
 # Served straight from the packages, compressed and cached by content; no collectstatic step has to be remembered.
 WHITENOISE_USE_FINDERS = True

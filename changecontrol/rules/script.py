@@ -6,6 +6,7 @@ statements (`parser`), what is forbidden (`forbidden`), steps (`steps`, `batches
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 
@@ -68,8 +69,14 @@ def parse(data: bytes, *, file: str, direction: Direction, sources: Mapping[str,
     subclasses of Refused; those with a place carry file, line, column and an excerpt in `details`. A rollback without
     statements is a Script without steps and a finding, because a migration may declare that it has no way back.
     """
+    return _parse(data, file, direction, tuple(sorted((sources or {}).items())))
+
+
+@functools.lru_cache(maxsize=512)
+def _parse(data: bytes, file: str, direction: Direction, sources: tuple[tuple[str, bytes], ...]) -> Script:
+    """Parse once: the result depends on nothing but the arguments and cannot be changed."""
     text = Text(file, data)
-    pieces = chunks(text, sources or {})
+    pieces = chunks(text, dict(sources))
     head, findings = header.read(text, pieces[0].tokens, direction)
     found = steps.read(pieces)
     plan = _verify(found) if direction is Direction.VERIFY else steps.Assembly().plan(found)
