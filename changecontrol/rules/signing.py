@@ -75,6 +75,9 @@ PAIRWISE = frozenset(
     }
 )
 
+#: meanings after which a person may still become an author of the change (design 3: they never bar)
+BARS_NOBODY = frozenset({Meaning.AUTHORSHIP, Meaning.REJECTION, Meaning.SEND_BACK})
+
 #: status in which a meaning may be given first; renewal is allowed at the later ones listed
 WHEN: dict[Meaning, tuple[Status, ...]] = {
     Meaning.AUTHORSHIP: (Status.DRAFT,),

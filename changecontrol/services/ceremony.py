@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+from django.conf import settings
 
 from changecontrol.models import ChangeRequest, Execution, FailedSigning, Person, Signature, Target
 from changecontrol.rules import signing
@@ -84,7 +86,7 @@ def sign(
         given=earlier,
     )
     if execution is None and meaning not in (Meaning.REJECTION, Meaning.SEND_BACK):
-        _refuse_twice(change, meaning=meaning, duty=duty, about=about or {})
+        _refuse_twice(change, meaning=meaning, duty=duty, about=about or {}, now=now)
     shown = content.context(change, about={"reason": reason, **(about or {})})
     return Signature.objects.create(
         change=change,
@@ -105,7 +107,7 @@ def sign(
     )
 
 
-def _refuse_twice(change: ChangeRequest, *, meaning: Meaning, duty: str, about: dict[str, Any]) -> None:
+def _refuse_twice(change: ChangeRequest, *, meaning: Meaning, duty: str, about: dict[str, Any], now: datetime) -> None:
     """Refuse the same meaning for the same content and status: two tabs and two people have one effect (design 3).
 
     A change that left the status and came back with the same content is signed again: the move needs its signature.
@@ -116,6 +118,9 @@ def _refuse_twice(change: ChangeRequest, *, meaning: Meaning, duty: str, about: 
         status=change.status,
         signed_at__gte=change.status_at,
     )
+    if meaning is Meaning.STAGING_ACCEPTANCE:
+        # one that has grown old no longer counts, so it is renewed as often as the gates ask for it
+        twin = twin.filter(signed_at__gte=now - timedelta(days=settings.ACCEPTANCE_DAYS))
     if meaning is Meaning.INCIDENT_CLOSURE:
         twin = twin.filter(duty=duty, context__contains=f'"{about["incident"]}"')
     if existing := twin.first():

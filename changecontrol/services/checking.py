@@ -55,6 +55,8 @@ def tick(
         raise NotAState(state=state)
     if upload and len(upload.bytes) > settings.EVIDENCE_MAX_BYTES:
         raise EvidenceTooLarge(name=upload.name, size=len(upload.bytes), limit=settings.EVIDENCE_MAX_BYTES)
+    if upload and not upload.bytes:
+        upload = None  # an empty file shows nothing
     with acting(actor, reason=note):
         item = ChecklistItem.objects.select_related("change").get(pk=item_id)
         change = moving.lock(item.change_id)
@@ -84,13 +86,15 @@ def tick(
 def keep(upload: Upload, *, actor: Person | None, now: datetime) -> Evidence:
     """Keep a file by its SHA-256; the same bytes are kept once. Inside acting()."""
     digest = hashlib.sha256(upload.bytes).hexdigest()
-    found = Evidence.objects.filter(pk=digest).first()
-    return found or Evidence.objects.create(
+    found, _ = Evidence.objects.get_or_create(
         digest=digest,
-        name=upload.name[:200],
-        content_type=upload.content_type[:100] or "application/octet-stream",
-        size=len(upload.bytes),
-        bytes=upload.bytes,
-        added_by=actor,
-        added_at=now,
+        defaults={
+            "name": upload.name[:200],
+            "content_type": upload.content_type[:100] or "application/octet-stream",
+            "size": len(upload.bytes),
+            "bytes": upload.bytes,
+            "added_by": actor,
+            "added_at": now,
+        },
     )
+    return found

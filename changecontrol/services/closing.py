@@ -88,6 +88,8 @@ def document_incident(
     if not moving.fresh_duties(actor) & {Duty.QA, Duty.TECH_LEAD}:
         raise IncidentDuty
     with acting(actor, reason="incident documented"):
+        # whoever signs the closure holds this lock, so no signature covers a text that changes under it
+        moving.lock(Incident.objects.values_list("change_id", flat=True).get(pk=incident_id))
         incident = Incident.objects.select_for_update().get(pk=incident_id)
         signed = Signature.objects.filter(change_id=incident.change_id, meaning=Meaning.INCIDENT_CLOSURE.value)
         if incident.closed_at is not None or signed.filter(context__contains=f'"{incident.code}"').exists():

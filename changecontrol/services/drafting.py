@@ -11,6 +11,7 @@ from changecontrol.models import ChangeAuthor, ChangeRequest, ChecklistItem, Per
 from changecontrol.rules import checklists
 from changecontrol.rules.lifecycle import FINAL, Duty, Status
 from changecontrol.rules.refusal import Refused
+from changecontrol.rules.signing import BARS_NOBODY
 from changecontrol.services import ceremony, content, freezing, moving, numbering
 from changecontrol.services.recording import acting
 
@@ -234,8 +235,6 @@ def _ensure_author(actor: Person, what: str) -> None:
 
 
 def _ensure_no_signer(change: ChangeRequest, actor: Person) -> None:
-    """A person who reviewed, accepted or authorized this change never becomes its author (design 3, Incompatible)."""
-    from changecontrol.rules.signing import PAIRWISE
-
-    if any(one.signer_id == actor.pk and one.meaning in PAIRWISE for one in ceremony.given(change)):
+    """A person who signed this change otherwise than as author never becomes its author (design 3, Incompatible)."""
+    if any(one.signer_id == actor.pk and one.meaning not in BARS_NOBODY for one in ceremony.given(change)):
         raise SignerCannotAuthor(code=change.code)

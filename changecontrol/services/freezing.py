@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -12,8 +13,10 @@ from django.conf import settings
 from changecontrol.models import ChangeAuthor, ChangeRequest, Person, Revision
 from changecontrol.repository import Frozen, Repository
 from changecontrol.rules import manifest, routing
+from changecontrol.rules.finding import Finding
 from changecontrol.rules.refusal import Refused
-from changecontrol.rules.script import RollbackClass, Script, from_json, to_json
+from changecontrol.rules.script import RollbackClass, Script, decoded, from_json, to_json
+from changecontrol.rules.signing import BARS_NOBODY
 
 
 class BytesDiffer(Refused):
@@ -23,6 +26,11 @@ class BytesDiffer(Refused):
 
 class NothingNew(Refused):
     """The files on disk are exactly revision {number} of {code}. There is nothing to take."""
+
+
+class SignerNamedAuthor(Refused):
+    """The files name {name} as an author, who already signed {code} as somebody else than its author. Nothing was
+    taken. Correct the name, or withdraw {code} and open a new change."""
 
 
 def repository() -> Repository:
@@ -46,13 +54,13 @@ def freeze(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetim
         verify=frozen.verify,
         sources={name: base64.b64encode(data).decode() for name, data in frozen.sources.items()},
         plan=_plans(frozen),
-        findings=[_finding(one) for one in frozen.findings],
-        checks={name: data.decode("utf-8", "replace") for name, data in repository().checks().items()},
+        findings=[_finding(one) for one in (*frozen.findings, *_unmapped(frozen))],
+        checks={name: decoded(data, file=f"checks/{name}.sql") for name, data in repository().checks().items()},
         routing={"reviews": sorted(routed.reviews), "reasons": [_plain(asdict(one)) for one in routed.reasons]},
         script_digest=frozen.script_digest,
         rollback_class=header.rollback_class.value,
         git_commit=frozen.git_commit or "",
-        git_author=frozen.git_author or "",
+        git_author=(frozen.git_author or "")[:200],
         frozen_by=actor,
         frozen_at=now,
     )
@@ -61,12 +69,48 @@ def freeze(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetim
 
 
 def name_authors(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetime, because: str) -> None:
-    """Note as authors: who acts, and the git author and the header's Author where they map to a person (design 3)."""
+    """Note as authors: who acts, and the git author and the headers' Author where they map to a person (design 3).
+
+    Raises SignerNamedAuthor where one of them already signed the change otherwise than as its author.
+    """
     ChangeAuthor.objects.get_or_create(change=change, person=actor, defaults={"because": because, "at": now})
-    header = frozen.forward_script.header
-    for text, why in ((frozen.git_author or "", "git author"), (header.author, "header")):
-        if (person := person_named(text)) is not None:
-            ChangeAuthor.objects.get_or_create(change=change, person=person, defaults={"because": why, "at": now})
+    signers = set(
+        change.signatures.exclude(meaning__in=[one.value for one in BARS_NOBODY]).values_list("signer_id", flat=True)
+    )
+    for _, text, why in _names(frozen):
+        if (person := person_named(text)) is None:
+            continue
+        if person.pk in signers:
+            raise SignerNamedAuthor(name=person.printed_name, code=change.code)
+        ChangeAuthor.objects.get_or_create(change=change, person=person, defaults={"because": why, "at": now})
+
+
+def _names(frozen: Frozen) -> list[tuple[str, str, str]]:
+    """Return who the files say wrote them: (file, name, why); a header may name several people."""
+    found = [(frozen.forward_script.file, frozen.git_author, "git author")] if frozen.git_author else []
+    for script in (frozen.forward_script, frozen.rollback_script, frozen.verify_script):
+        text = script.header.author if script else ""
+        if script is None or not text:
+            continue
+        several = [text] if person_named(text) else re.split(r"\s*(?:[,;&/]|\band\b)\s*", text)
+        found += [(script.file, name, "header") for name in several if name.strip()]
+    return found
+
+
+def _unmapped(frozen: Frozen) -> list[Finding]:
+    """Say which of these names belong to no account: separation of duties cannot be kept for them."""
+    return [
+        Finding(
+            rule="author-unknown",
+            severity="note",
+            file=file,
+            line=1,
+            column=1,
+            message=f"The {why} “{name}” is nobody with an account here. Whoever that is must not sign this change.",
+        )
+        for file, name, why in dict.fromkeys(_names(frozen))
+        if person_named(name) is None
+    ]
 
 
 def person_named(text: str) -> Person | None:

@@ -10,8 +10,10 @@ import re
 import secrets
 from datetime import datetime
 
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.password_validation import validate_password
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
@@ -115,6 +117,14 @@ def deactivate(*, person_id: int, actor: Person, reason: str, now: datetime) -> 
             raise Inactive(name=person.printed_name)
         person.is_active = False
         person.save(update_fields=["is_active"])
+        _end_sessions(person)
+
+
+def _end_sessions(person: Person) -> None:
+    """End every session of a person: a closed account must not find one again when it is opened."""
+    for session in Session.objects.iterator():
+        if session.get_decoded().get(SESSION_KEY) == str(person.pk):
+            session.delete()
 
 
 def reactivate(*, person_id: int, actor: Person, reason: str, now: datetime) -> None:

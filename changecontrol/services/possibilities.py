@@ -123,7 +123,9 @@ def _drafting(actor: _Actor) -> Iterator[Action]:
     if Duty.AUTHOR not in actor.held:
         return
     if status == Status.DRAFT:
-        signed = any(one.signer_id == actor.person.pk and one.meaning in signing.PAIRWISE for one in actor.known.given)
+        signed = any(
+            one.signer_id == actor.person.pk and one.meaning not in signing.BARS_NOBODY for one in actor.known.given
+        )
         barred = "You signed this change, so you cannot become its author." if signed else ""
         yield replace(DOCUMENT, primary=bool(actor.facts.documentation_missing), refusal=barred)
         if actor.facts.disk_differs:

@@ -22,8 +22,16 @@ class ReviewNotNeeded(Refused):
     """No rule and no person demands a compliance review of {code}. Ask for one on the change's page first."""
 
 
+class NotYoursToAsk(Refused):
+    """Only somebody with a duty in changes can ask for a compliance review. Ask an administrator for one."""
+
+
 class OnlyInReview(Refused):
     """A compliance review can be asked for while {code} is in review; it is {status}."""
+
+
+#: who may demand a compliance review: everybody with a part in changes
+ASKS_COMPLIANCE = frozenset({Duty.AUTHOR, Duty.TECHNICAL_REVIEWER, Duty.COMPLIANCE_OFFICER, Duty.QA, Duty.TECH_LEAD})
 
 
 def submit(
@@ -225,6 +233,8 @@ def ask_compliance(*, change_id: int, actor: Person, version: int, now: datetime
     """Demand a compliance review that no rule demands; nobody can take the demand back (design 3)."""
     with acting(actor, reason="compliance review asked for"):
         change = moving.lock(change_id)
+        if not moving.fresh_duties(actor) & ASKS_COMPLIANCE:
+            raise NotYoursToAsk
         moving.seen(change, version=version)
         if change.status != Status.IN_REVIEW:
             raise OnlyInReview(code=change.code, status=change.status.replace("_", " "))
