@@ -132,7 +132,8 @@ def _one(entry: Entry) -> Iterator[Finding]:
         yield _finding("too-large", "error", entry.path, message, "Split it, or fill tables with batched steps.")
     if entry.is_folder:
         if entry.path not in _FOLDERS and path.parts[0] != "sources":
-            yield _finding("stray-folder", "warning", entry.path, f"The folder {entry.path} has no meaning here.")
+            message = f"The folder {entry.path} has no meaning here."
+            yield _finding("stray-folder", "warning", entry.path, message, "Move it out, or use sources/ for includes.")
     elif len(path.parts) == 1:
         yield from _in_root(entry.path)
     elif path.parts[0] in _COMPANION:
@@ -146,7 +147,8 @@ def _in_root(name: str) -> Iterator[Finding]:
     if parse(name) or name in _OTHERS:
         return
     if not name.lower().endswith(".sql"):
-        yield _finding("stray-file", "warning", name, f"{name} has no meaning in a migrations repository.")
+        message = f"{name} has no meaning in a migrations repository."
+        yield _finding("stray-file", "warning", name, message, "Move it elsewhere.")
         return
     match = re.match(r"([0-9]+)[_\- ]*(.*)\.sql", name, re.I)
     if match is None:
@@ -184,8 +186,9 @@ def _sequence(names: list[MigrationName]) -> Iterator[Finding]:
                 message = f"{name.forward} has the same number as {others}. Give one of them the next free number."
                 yield _finding("number-twice", "error", name.forward, message)
         if number > previous + 1:
-            missing = f"{previous + 1:03d}" if number == previous + 2 else f"{previous + 1:03d} to {number - 1:03d}"
-            message = f"{missing} is missing before {same[0].forward}. Numbers follow each other without gaps."
+            alone = number == previous + 2
+            missing = f"{previous + 1:03d} is" if alone else f"{previous + 1:03d} to {number - 1:03d} are"
+            message = f"{missing} missing before {same[0].forward}. Numbers follow each other without gaps."
             yield _finding("number-gap", "warning", same[0].forward, message)
         previous = number
 
@@ -200,7 +203,8 @@ def _companions(known: list[Entry], names: list[MigrationName], no_way_back: Col
                 there[folder].add(number)
                 if number not in numbers:
                     message = f"{entry.path} is for migration {number:03d}, which does not exist."
-                    yield _finding(f"{folder}-alone", "error", entry.path, message)
+                    to_do = f"Add {number:03d}_description.sql, or give the file the number it belongs to."
+                    yield _finding(f"{folder}-alone", "error", entry.path, message, to_do)
     for name in names:
         if name.number not in there["rollback"] and name.number not in no_way_back:
             message = f"{name.forward} has no {name.rollback}. Write it, or declare in the header why there is none."

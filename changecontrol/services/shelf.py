@@ -19,7 +19,10 @@ GIVEN_UP = (Status.REJECTED, Status.WITHDRAWN)
 
 @dataclass(frozen=True, slots=True)
 class ShelfEntry:
-    """One migration on disk: its files, its change (the open one, or the last), and what is wrong with it."""
+    """One migration on disk: its files, its change (the open one, or the last), and what is wrong with it.
+
+    `excerpt` is the refused line with a caret below the place, or "" where the refusal has no place.
+    """
 
     number: int
     stem: str
@@ -31,6 +34,7 @@ class ShelfEntry:
     differs: bool
     findings: list[Finding]
     refusal: str
+    excerpt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +58,19 @@ def shelf() -> Shelf:
     changes = _changes({one.number for one in migrations})
     entries, told = [], set()
     for one in migrations:
-        frozen, refusal = _read(repository, one)
+        frozen, no = _read(repository, one)
         if frozen is not None:
             told |= {one.forward, one.rollback, one.verify}
-        entries.append(_entry(one, frozen, refusal, changes.get(one.number)))
+        entries.append(_entry(one, frozen, no, changes.get(one.number)))
     findings = [finding for finding in about_names if finding.file not in told]
     return Shelf(root=str(repository.root), entries=entries, findings=findings)
 
 
-def _read(repository: Repository, migration: MigrationFiles) -> tuple[Frozen | None, str]:
+def _read(repository: Repository, migration: MigrationFiles) -> tuple[Frozen | None, Refused | None]:
     try:
-        return repository.read(migration.number), ""
+        return repository.read(migration.number), None
     except Refused as no:
-        return None, no.sentence
+        return None, no
 
 
 def _changes(numbers: set[int]) -> dict[int, ChangeRequest]:
@@ -82,7 +86,9 @@ def _changes(numbers: set[int]) -> dict[int, ChangeRequest]:
     return newest | {one.migration_number: one for one in found if one.status not in FINAL}
 
 
-def _entry(migration: MigrationFiles, frozen: Frozen | None, refusal: str, change: ChangeRequest | None) -> ShelfEntry:
+def _entry(
+    migration: MigrationFiles, frozen: Frozen | None, no: Refused | None, change: ChangeRequest | None
+) -> ShelfEntry:
     revision = change.revision if change and change.status not in GIVEN_UP else None
     differs = revision is not None and (frozen is None or frozen.script_digest != revision.script_digest)
     return ShelfEntry(
@@ -95,5 +101,6 @@ def _entry(migration: MigrationFiles, frozen: Frozen | None, refusal: str, chang
         new=change is None,
         differs=differs,
         findings=list(frozen.findings) if frozen else [],
-        refusal=refusal,
+        refusal=no.sentence if no else "",
+        excerpt=no.details.get("excerpt", "") if no else "",
     )

@@ -54,6 +54,13 @@ def test_a_migration_without_a_change_is_new() -> None:
     assert (found.new, found.change, found.differs, found.refusal) == (True, None, False, "")
 
 
+def test_a_refusal_shows_the_place_below_its_line(folder: Path) -> None:
+    put(folder, 1, "SELEC 1;")
+    line, caret = entry().excerpt.splitlines()
+    assert "line 5, column 1" in entry().refusal
+    assert (line, caret) == ("SELEC 1;", "^")
+
+
 def test_it_names_the_open_change_before_a_newer_ended_one() -> None:
     first = opened(1)
     assert (entry().change, entry().new, entry().differs) == (first, False, False)
