@@ -5,6 +5,7 @@ What cannot be put into words honestly is said to be so; no sentence guesses.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ _WORDS: dict[str, Callable[[Any, str], Sentence | None]] = {
 }
 
 
+@functools.lru_cache(maxsize=4096)
 def sentence(statement: Statement) -> Sentence:
     """Put one statement into words. Object names stand in backticks; never raises."""
     node = parser.parse_one(statement.sql)
