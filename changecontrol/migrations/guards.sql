@@ -98,9 +98,9 @@ CREATE FUNCTION signer_is_no_author() RETURNS trigger LANGUAGE plpgsql SET searc
 BEGIN
   PERFORM 1 FROM change_request WHERE id = NEW.change_id FOR NO KEY UPDATE;
   IF EXISTS (SELECT 1 FROM signature WHERE change_id = NEW.change_id AND signer_id = NEW.person_id
-             AND meaning IN ('technical review', 'compliance review', 'staging acceptance', 'production authorization')) THEN
+             AND meaning NOT IN ('authorship', 'rejection', 'send back')) THEN
     RAISE EXCEPTION 'a signer of a change cannot become its author' USING ERRCODE = '23514';
   END IF;
   RETURN NEW;
 END $$;
-COMMENT ON FUNCTION signer_is_no_author() IS 'Refuses an author who already signed a review, acceptance or authorization.';
+COMMENT ON FUNCTION signer_is_no_author() IS 'Refuses an author who already signed, unless it was a rejection or a sending back.';

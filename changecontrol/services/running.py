@@ -37,6 +37,10 @@ class WrongPlace(Refused):
     """The run {code} ({direction}) does not belong on {target}, which is for {kind}. Nothing was run."""
 
 
+class TargetRetired(Refused):
+    """{target} was taken out of use, so nothing is run there any more."""
+
+
 class NotNow(Refused):
     """{code} is {status}, so the run {run} was not started. Reload the change to see what it waits for."""
 
@@ -51,6 +55,7 @@ class OtherLedger(Refused):
 
 class LedgerDisagrees(Refused):
     """The ledger on {target} is not what was copied from it before: {difference} Nothing was run."""
+
 
 #: what a purpose asks: the kind of its targets, and its direction ("" for either)
 PLACES: dict[Purpose, tuple[str, str]] = {
@@ -78,8 +83,11 @@ def run(*, execution_id: int, clock: Callable[[], datetime], worker: str) -> Non
     journal = Journal(execution, clock=clock)
     journal.start()
     journal.write("claimed", f"Claimed by {worker}.", data={"fence": execution.fence})
-    result = _attempt(execution, journal, clock)
-    unwritten = journal.close()
+    try:
+        result = _attempt(execution, journal, clock)
+    finally:
+        # whatever broke: a journal that beats on would keep the run from ever being called lost
+        unwritten = journal.close()
     settling.settle(
         execution_id=execution.pk, token=execution.lease_token, result=result, unwritten=unwritten, clock=clock
     )
@@ -134,6 +142,8 @@ def ask_again(execution: Execution, *, now: datetime) -> None:
 
 def _ensure_place(execution: Execution) -> None:
     """Raise WrongPlace unless purpose, direction and target belong together: a row that was made by hand may not."""
+    if execution.target.retired_at is not None:
+        raise TargetRetired(target=execution.target.name)
     kind, direction = PLACES[Purpose(execution.purpose)]
     there = execution.target.environment.kind
     if there != kind or direction not in ("", execution.direction):
@@ -147,6 +157,8 @@ def _ensure_signed(execution: Execution, meaning: Meaning) -> None:
         meaning=meaning.value,
         content_digest=execution.content_digest,
     )
+    if meaning is Meaning.SECOND_PERSON:
+        signatures = signatures.exclude(signer=execution.requested_by)
     allowed = {duty.value for duty in DUTIES[meaning]}
     for signer in Person.objects.filter(pk__in=signatures.values("signer_id"), is_active=True):
         if moving.fresh_duties(signer) & allowed:

@@ -104,24 +104,34 @@ def _follow(execution: Execution, *, now: datetime) -> None:
         executing.open_incident(
             change, execution=execution, title=f"{change.code} is partly applied on {execution.target.name}", now=now
         )
+    if production and change.status in (Status.AUTHORIZED, Status.DEPLOYED):
+        _roll_back_if_clear(change, execution, now=now)
     if execution.state != State.SUCCEEDED:
         return
     gathered = facts.gather(change=change, now=now)
     if execution.purpose == Purpose.STAGE and change.status == Status.APPROVED:
         if not gates.unmet(Move.STAGE, gathered) and _staged_since(change):
             moving.move(change, Move.STAGE, now=now, reason=f"{execution.code} proved it on staging")
-    elif execution.purpose == Purpose.DEPLOY and change.status == Status.AUTHORIZED:
-        if not gates.unmet(Move.DEPLOY, gathered):
-            moving.move(change, Move.DEPLOY, now=now, reason=f"{execution.code} completed it on production")
-            Watch.objects.create(change=change, started_at=now, ends_at=now + timedelta(seconds=settings.WATCH_SECONDS))
-    elif execution.purpose == Purpose.ROLL_BACK and change.status in (Status.AUTHORIZED, Status.DEPLOYED):
-        left = [
-            one
-            for one in Target.objects.of(Environment.Kind.PRODUCTION)
-            if executing.effect_on(change, one) != Effect.NONE
-        ]
-        if not left:
-            moving.move(change, Move.ROLL_BACK, now=now, reason=f"{execution.code} took it off production")
+    deployed = execution.purpose == Purpose.DEPLOY and change.status == Status.AUTHORIZED
+    if deployed and not gates.unmet(Move.DEPLOY, gathered):
+        moving.move(change, Move.DEPLOY, now=now, reason=f"{execution.code} completed it on production")
+        Watch.objects.create(change=change, started_at=now, ends_at=now + timedelta(seconds=settings.WATCH_SECONDS))
+
+
+def _roll_back_if_clear(change: ChangeRequest, ended: Execution, *, now: datetime) -> None:
+    """Move to rolled back when every rollback owed succeeded, and nothing runs on production any more.
+
+    A run on another target may still apply what was just rolled back here; the last of them that ends decides. One
+    asked for after the rollback is a new attempt, and decides nothing about the old one.
+    """
+    runs = change.executions.filter(content_digest=change.content_digest)
+    undone = runs.filter(purpose=Purpose.ROLL_BACK, state=State.SUCCEEDED).order_by("-pk").first()
+    if undone is None or change.executions.open().filter(purpose__in=[Purpose.DEPLOY, Purpose.ROLL_BACK]).exists():
+        return
+    if undone.ended_at is not None and ended.queued_at > undone.ended_at:
+        return
+    if not executing.to_roll_back(change, Environment.Kind.PRODUCTION):
+        moving.move(change, Move.ROLL_BACK, now=now, reason=f"{undone.code} took it off production")
 
 
 def _staged_since(change: ChangeRequest) -> bool:
