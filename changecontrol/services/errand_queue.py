@@ -8,6 +8,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
+from django.db.models import Q
+
 from changecontrol import dispatch
 from changecontrol.models import Errand, Person, Signature, Target
 from changecontrol.models.history import Actor
@@ -108,7 +111,9 @@ def sweep_errands(now: datetime, *, queue: str = "") -> int:
         rows = Errand.objects.select_for_update(skip_locked=True, of=("self",)).select_related("target__environment")
         if queue:
             rows = rows.filter(target__environment__queue=queue)
-        for errand in rows.filter(state=Errand.State.RUNNING, heartbeat_at__lt=now - SILENT):
+        # reading a ledger takes moments, and until it is read nothing else runs on that target
+        lease = Q(kind=Errand.Kind.RESOLVE, heartbeat_at__lt=now - timedelta(seconds=settings.LEASE_SECONDS))
+        for errand in rows.filter(lease | Q(heartbeat_at__lt=now - SILENT), state=Errand.State.RUNNING):
             logger.warning("errand %s goes back to the queue: no sign of life since %s", errand.pk, errand.heartbeat_at)
             errand.state, errand.lease_token = Errand.State.QUEUED, None
             errand.save(update_fields=["state", "lease_token"])

@@ -94,10 +94,13 @@ def _read(
     errand: Errand, execution: Execution, session: connection.Session, clock: Callable[[], datetime]
 ) -> dict[str, Any]:
     number = execution.change.migration_number
-    if "done" in errand.params:
-        _write_resolution(errand, execution, session)
     rows = ledger.rows(session)
     net = ledger.net(rows, migration=number)
+    if "done" in errand.params and net.in_flight is not None and not net.in_flight.left:
+        # else an earlier worker wrote it, and died before it could say so
+        _write_resolution(errand, execution, session)
+        rows = ledger.rows(session)
+        net = ledger.net(rows, migration=number)
     if net.in_flight is not None and net.in_flight.kind == "began" and not net.in_flight.left:
         found = look(execution, net.in_flight, session)
         with acting(WORKER):
