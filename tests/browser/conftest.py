@@ -79,12 +79,12 @@ def people(chromium: Browser, stack: Stack, passes: dict[str, Any]) -> Iterator[
     """Seat people at browsers: `people("ada")`. At the end no browser may have complained about a page."""
     seated: list[Someone] = []
 
-    def seat(username: str, *, fresh: bool = False, **options: Any) -> Someone:
-        known = None if fresh else passes.get(username)
+    def seat(username: str, *, fresh: bool = False, stranger: bool = False, **options: Any) -> Someone:
+        known = None if fresh or stranger else passes.get(username)
         context = chromium.new_context(storage_state=known, accept_downloads=True, **options)
         one = Someone(context, stack.url, username)
         seated.append(one)
-        if known is None:
+        if known is None and not stranger:
             one.sign_in()
             if not fresh:
                 passes[username] = context.storage_state()

@@ -26,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_S = 180.0
 PATIENCE_S = 180.0
 WATCH_SECONDS = 4
+COLUMNS = """SELECT attname FROM pg_attribute
+ WHERE starts_with(attname, %s) AND NOT attisdropped AND attrelid::regclass::text IN ('sites', 'participants')
+"""
 VERIFY = """SELECT 'the column is there' AS name, count(*) = 1 AS ok
   FROM pg_catalog.pg_attribute
  WHERE attrelid = to_regclass('public.sites') AND attname = '{name}' AND NOT attisdropped;
@@ -102,7 +105,7 @@ class Stack:
 
     def add(self, name: str, forward: str, rollback: str, *, verify: str = "") -> int:
         """Put a migration with the next number into the folder; returns the number."""
-        number = 1 + max(int(path.name[:3]) for path in self.repository.glob("[0-9]*.sql"))
+        number = self._next()
         head = f"{number:03d} - {name.replace('_', ' ').capitalize()}"
         text = factories.header(f"{number:03d}", "001").replace(f"{number:03d} - small", head, 1)
         self.write(f"{number:03d}_{name}.sql", text + forward)
@@ -112,11 +115,15 @@ class Stack:
         return number
 
     def add_note(self, name: str) -> int:
-        """Add a harmless migration: a column of that name at `sites`."""
-        column = f"ALTER TABLE sites ADD COLUMN {name} text;\nCOMMENT ON COLUMN sites.{name} IS 'A note';"
-        forward = f"BEGIN;\n{column}\nCOMMIT;\n"
-        rollback = f"BEGIN;\nALTER TABLE sites DROP COLUMN {name};\nCOMMIT;\n"
-        return self.add(f"add_{name}", forward, rollback, verify=VERIFY.format(name=name))
+        """Add a harmless migration NNN: a column `name_NNN` at `sites`."""
+        number = self._next()
+        column = f"{name}_{number}"
+        does = f"ALTER TABLE sites ADD COLUMN {column} text;\nCOMMENT ON COLUMN sites.{column} IS 'A note';"
+        undoes = f"BEGIN;\nALTER TABLE sites DROP COLUMN {column};\nCOMMIT;\n"
+        return self.add(f"add_{name}", f"BEGIN;\n{does}\nCOMMIT;\n", undoes, verify=VERIFY.format(name=column))
+
+    def _next(self) -> int:
+        return 1 + max(int(path.name[:3]) for path in self.repository.glob("[0-9]*.sql"))
 
     def write(self, name: str, text: str) -> None:
         """Write one file of the migrations folder."""
@@ -134,6 +141,10 @@ class Stack:
         """Ask a target something as its migration role."""
         with psycopg.connect(self.dsns[environment], row_factory=dict_row) as connection:
             return connection.execute(statement.encode(), values).fetchall()
+
+    def columns(self, environment: str, name: str) -> list[str]:
+        """Return the columns on a target whose names begin with `name`."""
+        return [row["attname"] for row in self.rows(environment, COLUMNS, name)]
 
     def send(self, environment: str, statement: str) -> None:
         """Change something on a target as its migration role, past the product."""
