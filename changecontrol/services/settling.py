@@ -109,9 +109,9 @@ def _follow(execution: Execution, *, now: datetime) -> None:
     if execution.state != State.SUCCEEDED:
         return
     gathered = facts.gather(change=change, now=now)
-    if execution.purpose == Purpose.STAGE and change.status == Status.APPROVED:
-        if not gates.unmet(Move.STAGE, gathered) and _staged_since(change):
-            moving.move(change, Move.STAGE, now=now, reason=f"{execution.code} proved it on staging")
+    staged = execution.purpose == Purpose.STAGE and change.status == Status.APPROVED
+    if staged and not gates.unmet(Move.STAGE, gathered) and _staged_since(change):
+        moving.move(change, Move.STAGE, now=now, reason=f"{execution.code} proved it on staging")
     deployed = execution.purpose == Purpose.DEPLOY and change.status == Status.AUTHORIZED
     if deployed and not gates.unmet(Move.DEPLOY, gathered):
         moving.move(change, Move.DEPLOY, now=now, reason=f"{execution.code} completed it on production")
