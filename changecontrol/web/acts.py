@@ -181,7 +181,7 @@ def arguments(act: Act, request: HttpRequest, change: ChangeRequest, now: Any) -
         }
     else:
         given["actor"] = request.user
-        if "where" not in act.asks:
+        if "where" not in act.asks and act.verb is not executing.restore:
             given["version"] = number_in(request, "version")
     if "reason" in act.asks or "comment" in act.asks:
         given["reason"] = request.POST.get("reason", "").strip()

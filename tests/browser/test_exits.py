@@ -57,7 +57,7 @@ def test_it_goes_back_from_staging_to_a_draft(stack: Stack, people: People) -> N
     tess.sees("Sent back to the author.")
     assert stack.change(code).status == "draft"
     tess.look(code, "Signatures")
-    tess.sees("void")
+    tess.sees("Send back", f"Reason: {WHY}")
 
 
 def test_it_shows_three_exits_from_a_half_done_production_run(stack: Stack, people: People) -> None:
