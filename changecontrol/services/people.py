@@ -24,8 +24,8 @@ from changecontrol.rules.refusal import Refused
 from changecontrol.services import signing_in
 from changecontrol.services.administering import require_administrator, require_reason
 from changecontrol.services.cast import set_up_cast
-from changecontrol.services.duties import Inactive, give_duty, of_another, set_up_duties, take_duty
-from changecontrol.services.recording import acting
+from changecontrol.services.duties import Inactive, give_duty, grant, of_another, set_up_duties, take_duty
+from changecontrol.services.recording import SETUP, acting
 
 __all__ = [
     "add_person",
@@ -72,6 +72,10 @@ class PasswordUnusable(Refused):
     """{problems} Choose another password: 15 characters or more, of any kind."""
 
 
+class AdministratorExists(Refused):
+    """This installation already has an administrator, who adds further people on the administration pages."""
+
+
 def add_person(
     *,
     username: str,
@@ -86,6 +90,29 @@ def add_person(
 
     Raises NotAnAdministrator, ReasonMissing, NameUnusable, NameTaken, PrintedNameMissing or AddressUnusable.
     """
+    with acting(actor, duty=Duty.ADMINISTRATOR, reason=require_reason(reason)):
+        require_administrator(actor)
+        return _make(username, printed_name, email, verified_at=now if identity_verified else None)
+
+
+def first_administrator(*, username: str, printed_name: str, email: str, now: datetime) -> tuple[Person, str]:
+    """Set up the duties and the first account of a new installation; return it and its one-time password.
+
+    Only while nobody active is an administrator; after that, administrators add people. Raises AdministratorExists, or
+    what `add_person` raises about names and addresses.
+    """
+    reason = "first administrator of the installation"
+    with acting(SETUP, reason=reason):
+        set_up_duties()
+        if Person.objects.with_duty(Duty.ADMINISTRATOR).exists():
+            raise AdministratorExists
+        person, password = _make(username, printed_name, email, verified_at=None)
+        grant(person, Duty.ADMINISTRATOR, changed_by=None, reason=reason, now=now)
+        return person, password
+
+
+def _make(username: str, printed_name: str, email: str, *, verified_at: datetime | None) -> tuple[Person, str]:
+    """Write an account with a one-time password, inside acting()."""
     name, printed = username.strip().casefold(), " ".join(printed_name.split())
     if not re.fullmatch(r"[a-z][a-z0-9._-]{1,59}", name):
         raise NameUnusable
@@ -98,15 +125,12 @@ def add_person(
         except ValidationError:
             raise AddressUnusable from None
     password = _one_time_password()
-    with acting(actor, duty=Duty.ADMINISTRATOR, reason=require_reason(reason)):
-        require_administrator(actor)
-        fields = {"printed_name": printed, "email": email, "identity_verified_at": now if identity_verified else None}
-        try:
-            with transaction.atomic():
-                person = Person.objects.create_user(name, password, **fields)
-        except IntegrityError:
-            raise NameTaken(username=name) from None
-    return person, password
+    fields = {"printed_name": printed, "email": email, "identity_verified_at": verified_at}
+    try:
+        with transaction.atomic():
+            return Person.objects.create_user(name, password, **fields), password
+    except IntegrityError:
+        raise NameTaken(username=name) from None
 
 
 def deactivate(*, person_id: int, actor: Person, reason: str, now: datetime) -> None:
