@@ -85,3 +85,13 @@ def own_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]
     """A database of this test alone, in which commits are real: for workers, races and durable writes."""
     with django_db_blocker.unblock(), fresh_database() as name:
         yield name
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded as `printed`, such as the counts of the kill test, also from pytest-xdist."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "call":
+                for name, text in report.user_properties:
+                    if name == "printed":
+                        terminalreporter.write_line(str(text))

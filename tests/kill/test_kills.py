@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -92,7 +92,9 @@ def _play(lanes: dict[str, Steps], machinery: Machinery) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.xdist_group("kill")
-def test_it_runs_everything_once_whatever_is_killed(machinery: Machinery, servers: Servers, tmp_path: Path) -> None:
+def test_it_runs_everything_once_whatever_is_killed(
+    machinery: Machinery, servers: Servers, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     began, told = monotonic(), tmp_path / "told.log"
 
     def say(line: str) -> None:
@@ -119,7 +121,9 @@ def test_it_runs_everything_once_whatever_is_killed(machinery: Machinery, server
     }
     _play(lanes, machinery)
 
-    _report(goal, monotonic() - began)
+    report = _report(goal, monotonic() - began)
+    print(report)
+    record_property("printed", report)
     client = Client()
     with acting(ANONYMOUS):  # as signing in does
         client.force_login(Person.objects.get(username="ada"))
@@ -128,16 +132,16 @@ def test_it_runs_everything_once_whatever_is_killed(machinery: Machinery, server
     assert goal.met, f"{[str(one) for one in goal.missing]} fell short"
 
 
-def _report(goal: Goal, seconds: float) -> None:
-    """Print the counts: by kind, and by window those that met it."""
-    runs = Execution.objects.all()
+def _report(goal: Goal, seconds: float) -> str:
+    """Return the counts: by kind, and by window those that met it."""
     met = sum(one.met for one in goal.blows)
-    print(f"{len(goal.blows)} kills, {met} of them where they were meant; {seconds:.0f} s")
+    lines = [f"seed {SEED}: {len(goal.blows)} times kill -9, {met} of them where they were meant; {seconds:.0f} s"]
     for kind, count in Counter(one.aim.kind for one in goal.blows).most_common():
-        print(f"  {count:4} {kind}")
+        lines.append(f"  {count:4} {kind}")
     for window in Window:
         there = Counter(one.aim.kind for one in goal.blows if one.met and one.aim.window is window)
         kinds = ", ".join(f"{count} {kind}" for kind, count in there.most_common())
-        print(f"  {there.total():4} {window}: {kinds}")
-    ended = Counter(f"{one.purpose} {one.state}" for one in runs)
-    print(f"  {runs.count()} executions: {', '.join(f'{count} {what}' for what, count in sorted(ended.items()))}")
+        lines.append(f"  {there.total():4} {window}: {kinds}")
+    ended = Counter(f"{one.purpose} {one.state}" for one in Execution.objects.all())
+    lines.append(f"  {ended.total()} executions: {', '.join(f'{n} {what}' for what, n in sorted(ended.items()))}")
+    return "\n".join(lines)
