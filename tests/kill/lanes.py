@@ -18,9 +18,10 @@ from changecontrol.models import ChangeRequest, Errand, Execution, Person, Targe
 from changecontrol.rules.lifecycle import Effect, State, Status
 from changecontrol.services import executing, resolving
 from tests import factories
+from tests.kill.aims import NAMED, Aim, Window, aims, deck
 from tests.kill.machinery import CUTTING, Machinery
 from tests.kill.stage import Stage
-from tests.kill.strikes import NAMED, Aim, Blow, Strike, Window, aims, deck
+from tests.kill.strikes import Blow, Strike
 
 PATIENCE_S = 120.0
 

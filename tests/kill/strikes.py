@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import psycopg
@@ -15,35 +14,9 @@ from django.db import connections
 
 from changecontrol.models import Execution, LedgerCopy
 from changecontrol.rules.lifecycle import State
-from tests.kill.machinery import CUTTING, Kind, Machinery
+from tests.kill.aims import Aim, Window
+from tests.kill.machinery import Kind, Machinery
 from tests.kill.stage import HOLDS, INDEXED, ROWS, Stage, wait_until
-
-
-class Window(StrEnum):
-    """When the blow falls."""
-
-    BEFORE = "before COMMIT"
-    AFTER = "after COMMIT, before our write"
-    BATCH = "inside a batch"
-    BUILD = "inside CREATE INDEX CONCURRENTLY"
-    REMOVAL = "inside the removal of an INVALID index"
-    UNRECORDED = "index built, not recorded"
-    ANYWHERE = "anywhere"
-
-
-#: the windows the product names
-NAMED = (Window.BEFORE, Window.AFTER, Window.BATCH, Window.BUILD)
-#: windows in which only a cut run is worth anything
-CUT = (Window.REMOVAL, Window.UNRECORDED)
-
-
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """What to kill, when, and at which step (0: wherever the run is)."""
-
-    kind: Kind
-    window: Window
-    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,29 +166,3 @@ def _unwritable(machinery: Machinery, execution: Execution, *, ends: bool) -> It
                     " WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
                 )
             connection.rollback()
-
-
-def deck(dice: random.Random) -> Iterator[Kind]:
-    """Kinds in a shuffled order for ever, in fixed shares."""
-    shares = {Kind.CHILD: 8, Kind.WORKER: 2, Kind.BACKEND: 7, Kind.OWN: 4, Kind.BROKER: 3}
-    while True:
-        cards = [kind for kind, share in shares.items() for _ in range(share)]
-        dice.shuffle(cards)
-        yield from cards
-
-
-def aims(dice: random.Random, kinds: Iterator[Kind]) -> list[Aim]:
-    """The strikes at one forward migration, in the order of its steps."""
-    from tests.kill.stage import BATCHES, FIRST, INDEX_A, INDEX_B, LAST, SECOND
-
-    windows = [(Window.ANYWHERE, 0), (Window.BEFORE, FIRST), (Window.AFTER, FIRST), (Window.BEFORE, SECOND)]
-    windows += [(Window.AFTER, SECOND), (Window.BATCH, BATCHES), (Window.BATCH, BATCHES), (Window.BUILD, INDEX_A)]
-    windows += [(Window.REMOVAL, INDEX_A), (dice.choice([Window.BUILD, Window.UNRECORDED]), INDEX_B)]
-    windows += [(dice.choice([Window.BEFORE, Window.AFTER]), LAST)]
-    found = []
-    for window, step in windows:
-        kind = next(kinds)
-        while window in CUT and kind not in CUTTING:
-            kind = next(kinds)
-        found.append(Aim(kind, window, step))
-    return found

@@ -25,10 +25,10 @@ from changecontrol.services import errands, sites
 from changecontrol.services.recording import ANONYMOUS, acting
 from tests import factories
 from tests.kill import compare
+from tests.kill.aims import Window
 from tests.kill.lanes import Goal, Lane, Steps
 from tests.kill.machinery import Machinery
 from tests.kill.stage import Stage, write_folder
-from tests.kill.strikes import Window
 
 KILLS = int(os.environ.get("CHANGECONTROL_TEST_KILLS", "100"))
 SEED = os.environ.get("CHANGECONTROL_TEST_KILL_SEED") or secrets.token_hex(4)
