@@ -9,6 +9,7 @@ from datetime import datetime
 from django.conf import settings
 
 from changecontrol.models import ChecklistItem, Evidence, Person
+from changecontrol.rules.lifecycle import Duty
 from changecontrol.rules.refusal import Refused
 from changecontrol.services import moving
 from changecontrol.services.recording import acting
@@ -20,6 +21,10 @@ class Automatic(Refused):
 
 class NotYourItem(Refused):
     """“{text}” is owed by {duty}. Ask an administrator if this duty is yours."""
+
+
+class AuthorCannotAttest(Refused):
+    """You are an author of {code}, so you cannot attest “{text}”. Somebody else with the duty has to."""
 
 
 class ItemNeedsNote(Refused):
@@ -67,6 +72,8 @@ def tick(
             raise ChangeEnded(code=change.code)
         if item.duty not in moving.fresh_duties(actor):
             raise NotYourItem(text=item.text, duty=item.duty)
+        if item.duty != Duty.AUTHOR and change.authors.filter(person=actor).exists():
+            raise AuthorCannotAttest(code=change.code, text=item.text)
         if state != ChecklistItem.State.OPEN and not note.strip() and upload is None:
             raise ItemNeedsNote(text=item.text)
         if state == ChecklistItem.State.NOT_APPLICABLE and not note.strip():

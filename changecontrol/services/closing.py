@@ -7,6 +7,7 @@ from datetime import datetime
 from changecontrol.models import ChangeRequest, Incident, Person, Signature
 from changecontrol.rules import gates
 from changecontrol.rules.lifecycle import Duty, Move, Status
+from changecontrol.rules.manifest import canonical, digest
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import ceremony, facts, moving
@@ -29,6 +30,10 @@ class IncidentDuty(Refused):
 
 class IncidentClosed(Refused):
     """{code} is closed; what it says stays as it was signed."""
+
+
+class IncidentMoved(Refused):
+    """What {code} says was changed since you opened the page. Read it again, and sign what you read."""
 
 
 class IncidentIncomplete(Refused):
@@ -99,8 +104,18 @@ def document_incident(
         return incident
 
 
-def close_incident(*, incident_id: int, signer: Person, password: str, now: datetime) -> Signature:
-    """Sign the closure as QA or as tech lead; the second of the two closes it, and a rolled-back change with it."""
+def seen_of(incident: Incident) -> str:
+    """Return the digest of what an incident says: a signature of it names what its signer had before the eyes."""
+    return digest(canonical({name: getattr(incident, name) for name in ("told", "cause", "lesson")}))
+
+
+def close_incident(
+    *, incident_id: int, signer: Person, password: str, now: datetime, seen: str | None = None
+) -> Signature:
+    """Sign the closure as QA or as tech lead; the second of the two closes it, and a rolled-back change with it.
+
+    `seen` is `seen_of` what the signer read; where it is given, other words are refused.
+    """
     fresh = ceremony.identify(signer, password, what=f"closure of incident {incident_id}", now=now)
     with acting(fresh, duty=Meaning.INCIDENT_CLOSURE.value):
         incident = Incident.objects.select_related("change").get(pk=incident_id)
@@ -108,6 +123,8 @@ def close_incident(*, incident_id: int, signer: Person, password: str, now: date
         incident.refresh_from_db()
         if incident.closed_at is not None:
             raise IncidentClosed(code=incident.code)
+        if seen is not None and seen != seen_of(incident):
+            raise IncidentMoved(code=incident.code)
         fields = {"the cause": incident.cause, "the lesson": incident.lesson}
         if missing := [name for name, text in fields.items() if not text]:
             raise IncidentIncomplete(code=incident.code, missing=" and ".join(missing))

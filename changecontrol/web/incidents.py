@@ -20,7 +20,7 @@ from changecontrol.web.access import duties_of, needs_duty, reads
 from changecontrol.web.refusals import CONFLICT
 
 PAGE = 50
-WRITES = (Duty.AUTHOR, Duty.TECHNICAL_REVIEWER, Duty.COMPLIANCE_OFFICER, Duty.QA, Duty.TECH_LEAD)
+WRITES = (Duty.QA, Duty.TECH_LEAD)
 
 
 def _incident(code: str) -> Incident:
@@ -40,6 +40,7 @@ def _page(request: HttpRequest, incident: Incident, *, refusal: str = "", where:
         "may_write": bool(duties & set(WRITES)) and incident.closed_at is None,
         "may_sign": bool(duties & set(signing.DUTIES[Meaning.INCIDENT_CLOSURE])) and incident.closed_at is None,
         "statement": signing.STATEMENTS[Meaning.INCIDENT_CLOSURE],
+        "seen": request.POST.get("seen") or closing.seen_of(incident),
         "refusal": refusal,
         "refused": where,
         "given": request.POST,
@@ -89,6 +90,7 @@ def close(request: HttpRequest, code: str) -> HttpResponse:
             incident_id=found.pk,
             signer=request.user,
             password=request.POST.get("password", ""),
+            seen=request.POST.get("seen", ""),
             now=timezone.now(),
         )
     except Refused as no:

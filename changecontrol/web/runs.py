@@ -26,6 +26,10 @@ from changecontrol.web.refusals import CONFLICT
 PAGE = 50
 
 
+class NothingStated(Refused):
+    """Say whether the step took effect or not. Nothing was signed."""
+
+
 def run_or_404(code: str) -> Execution:
     """Return the execution with everything its page prints."""
     found = (
@@ -124,6 +128,8 @@ def resolve(request: HttpRequest, code: str) -> HttpResponse:
     """State under signature what became of a step that a lost run left in flight."""
     execution = run_or_404(code)
     try:
+        if request.POST.get("done") not in ("yes", "no"):
+            raise NothingStated
         resolving.resolve(
             execution_id=execution.pk,
             signer=request.user,
