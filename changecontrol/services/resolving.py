@@ -90,6 +90,14 @@ def run_errand(errand: Errand, *, clock: Callable[[], datetime]) -> dict[str, An
             raise StillHeld(target=target.name) from busy
 
 
+def _partly(net: ledger.Net) -> str:
+    flight = net.in_flight
+    if net.rollback_done or (flight and flight.direction == "rollback"):
+        return f"{len(net.rollback_done)} steps of the rollback are committed. Start the rollback again to finish it."
+    half = f" Step {flight.step} is partly on." if flight else ""
+    return f"Of {net.total} steps, {len(net.steps_done)} are on.{half} Resume, roll back or restore."
+
+
 def _read(
     errand: Errand, execution: Execution, session: connection.Session, clock: Callable[[], datetime]
 ) -> dict[str, Any]:
@@ -118,7 +126,7 @@ def _read(
             if execution.direction == "forward"
             else "Nothing of it is on any more, but that was not verified. "
             + ("Run it again to verify it." if develops else "Start the rollback again to verify it."),
-            Effect.PARTIAL: f"Of {net.total} steps, {len(net.steps_done)} are on. Resume, roll back or restore.",
+            Effect.PARTIAL: _partly(net),
             Effect.COMPLETE: "Every step is on, but it was not verified. Resume to verify it, or roll it back.",
             Effect.UNKNOWN: "A step is in flight.",
         }[effect]

@@ -113,7 +113,7 @@ def _fold(state: _State, row: LedgerRow) -> None:
         case "began" | "progress" if row.step is not None:
             state.in_flight = InFlight(row.direction, row.step, row.kind, row.detail)
             if row.direction == "forward":
-                state.script_digest, state.change_code = row.script_digest, row.change_code
+                state.total, state.script_digest, state.change_code = row.steps, row.script_digest, row.change_code
         case "done" if row.step is not None:
             _finish_step(state, row)
         case "resolved" if row.step is not None:
@@ -155,7 +155,7 @@ def _look(state: _State, row: LedgerRow) -> None:
     elif flight.kind == "began":
         state.in_flight = None
         if not state.forward and not state.baseline:
-            state.script_digest, state.change_code = "", ""
+            state.total, state.script_digest, state.change_code = 0, "", ""
 
 
 def _is_in_flight(state: _State, row: LedgerRow) -> bool:

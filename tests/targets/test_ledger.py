@@ -136,6 +136,12 @@ def test_it_adds_up_steps(session: Session) -> None:
     assert ledger.net(ledger.rows(session), migration=2).steps_done == ()
 
 
+def test_it_counts_the_steps_of_a_script_cut_in_its_first(session: Session) -> None:
+    put(session, "progress", 1, 3, detail={"key": "5"})
+    net = ledger.net(ledger.rows(session), migration=2)
+    assert (net.total, net.steps_done, net.effect) == (3, (), "partial")
+
+
 def test_it_takes_a_signed_resolution(session: Session) -> None:
     put(session, "began", 1, 1)
     ledger.resolve_step(session, order=WORK, step=1, steps=1, done=True, reason="seen on the target")
