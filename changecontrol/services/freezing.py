@@ -14,8 +14,9 @@ from changecontrol.models import ChangeAuthor, ChangeRequest, Person, Revision
 from changecontrol.repository import Frozen, Repository
 from changecontrol.rules import manifest, routing
 from changecontrol.rules.finding import Finding
+from changecontrol.rules.lifecycle import Move
 from changecontrol.rules.refusal import Refused
-from changecontrol.rules.script import RollbackClass, Script, decoded, from_json, to_json
+from changecontrol.rules.script import Direction, RollbackClass, Script, decoded, from_json, to_json
 from changecontrol.rules.signing import BARS_NOBODY
 
 
@@ -56,7 +57,7 @@ def freeze(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetim
         plan=_plans(frozen),
         findings=[_finding(one) for one in (*frozen.findings, *_unmapped(frozen))],
         checks={name: decoded(data, file=f"checks/{name}.sql") for name, data in repository().checks().items()},
-        routing={"reviews": sorted(routed.reviews), "reasons": [_plain(asdict(one)) for one in routed.reasons]},
+        routing=_routing(change, latest, routed),
         script_digest=frozen.script_digest,
         rollback_class=header.rollback_class.value,
         git_commit=frozen.git_commit or "",
@@ -66,6 +67,22 @@ def freeze(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetim
     )
     name_authors(change, frozen, actor=actor, now=now, because="opened" if latest is None else "revised")
     return revision
+
+
+def _routing(change: ChangeRequest, latest: Revision | None, routed: routing.Routing) -> dict[str, Any]:
+    """Return the routing of a new revision as JSON. A compliance review that was once required stays (design 3)."""
+    reviews, reasons = set(routed.reviews), [_plain(asdict(one)) for one in routed.reasons]
+    was = latest is not None and routing.COMPLIANCE in latest.routing.get("reviews", [])
+    if (
+        latest is not None
+        and was
+        and routing.COMPLIANCE not in reviews
+        and change.moves.filter(move=Move.SUBMIT).exists()
+    ):
+        sentence = f"Revision {latest.number} needed a compliance review; once required, nobody takes it away."
+        kept = routing.Reason(0, Direction.FORWARD, "", sentence, (routing.COMPLIANCE,))
+        reviews, reasons = reviews | {routing.COMPLIANCE}, [*reasons, _plain(asdict(kept))]
+    return {"reviews": sorted(reviews), "reasons": reasons}
 
 
 def name_authors(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetime, because: str) -> None:

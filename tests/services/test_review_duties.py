@@ -13,7 +13,7 @@ from django.utils import timezone
 from changecontrol.models import ChangeAuthor, ChangeRequest, Person, Signature
 from changecontrol.rules import signing
 from changecontrol.rules.refusal import Refused
-from changecontrol.services import ceremony, drafting, freezing, moving, reviewing, running
+from changecontrol.services import ceremony, content, drafting, freezing, moving, reviewing, running, standing
 from changecontrol.services.recording import acting
 from tests import factories
 from tests.services import rows
@@ -156,3 +156,30 @@ def test_it_says_which_names_belong_to_nobody_here(folder: Path) -> None:
     found = [one for one in change.revision.findings if one["rule"] == "author-unknown"]
     assert [(one["severity"], one["file"]) for one in found] == [("note", "001_first.sql")]
     assert "Somebody Else" in found[0]["message"]
+
+
+def test_nobody_revises_a_required_compliance_review_away(folder: Path) -> None:
+    journey = factories.journey()
+    change = journey.submit(journey.open(1))
+    assert "compliance review" in content.reviews(change)
+    reviewing.recall(change_id=change.pk, actor=who("ada"), version=change.version, reason="a typo", now=now())
+    (folder / "changecontrol.toml").write_text(
+        '[[routing]]\nname = "all is harmless"\ntables = ["thing"]\nreviews = ["technical review"]\n', encoding="utf-8"
+    )
+    write(folder, "001_first.sql", "A small migration", "A very small migration")
+    change = journey.fresh(change)
+    revision = drafting.revise(change_id=change.pk, actor=who("ada"), version=change.version, now=now())
+    assert "compliance review" in revision.routing["reviews"]
+    assert "Revision 1 needed a compliance review" in revision.routing["reasons"][-1]["sentence"]
+    change = journey.submit(journey.fresh(change))
+    assert "compliance review" in standing.read(change).required
+
+
+def test_a_draft_that_was_never_submitted_is_routed_anew(folder: Path) -> None:
+    change = factories.journey().open(1)
+    (folder / "changecontrol.toml").write_text(
+        '[[routing]]\nname = "all is harmless"\ntables = ["thing"]\nreviews = ["technical review"]\n', encoding="utf-8"
+    )
+    write(folder, "001_first.sql", "A small migration", "A very small migration")
+    revision = drafting.revise(change_id=change.pk, actor=who("ada"), version=change.version, now=now())
+    assert revision.routing["reviews"] == ["technical review"]
