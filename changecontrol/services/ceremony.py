@@ -12,7 +12,7 @@ from changecontrol.rules import signing
 from changecontrol.rules.lifecycle import Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Given, Meaning
-from changecontrol.services import content, moving
+from changecontrol.services import checklist_facts, content, moving
 from changecontrol.services.recording import ANONYMOUS, acting
 
 
@@ -87,7 +87,8 @@ def sign(
     )
     if execution is None and meaning not in (Meaning.REJECTION, Meaning.SEND_BACK):
         _refuse_twice(change, meaning=meaning, duty=duty, about=about or {}, now=now)
-    shown = content.context(change, about={"reason": reason, **(about or {})})
+    facts = checklist_facts.evaluate(change, now=now)
+    shown = content.context(change, about={"reason": reason, **(about or {})}, facts=facts)
     return Signature.objects.create(
         change=change,
         execution=execution,

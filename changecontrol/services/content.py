@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from changecontrol.models import ChangeRequest, Revision, Target
@@ -57,8 +58,11 @@ def preview(change: ChangeRequest) -> Named:
     )
 
 
-def context(change: ChangeRequest, *, about: dict[str, Any]) -> Named:
-    """Return what else a signer of `change` was shown: executions, checklist, targets, and what the act is about."""
+def context(change: ChangeRequest, *, about: dict[str, Any], facts: Mapping[str, bool]) -> Named:
+    """Return what else a signer of `change` was shown: executions, checklist, targets, and what the act is about.
+
+    `facts` are those of checklist_facts, by name: an automatic item is done while its fact holds.
+    """
     executions = change.executions.select_related("target").order_by("pk")
     return rules.context(
         status=change.status,
@@ -79,7 +83,7 @@ def context(change: ChangeRequest, *, about: dict[str, Any]) -> Named:
                 "list": item.list_title,
                 "text": item.text,
                 "automatic": item.automatic,
-                "state": item.state,
+                "state": "done" if item.automatic and facts.get(item.fact) else item.state,
                 "note": item.note,
                 "evidence": item.evidence_id,
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ def test_it_snapshots_name_time_meaning_and_both_digests(in_review: ChangeReques
     assert signature.content_digest == in_review.content_digest
     assert len(signature.context_digest) == 64
     assert '"certificate":null' in signature.context
+    items = {one["text"]: one["state"] for one in json.loads(signature.context)["checklist"]}
+    assert items["Change description: What is being changed and why"] == "done"  # automatic, as the page showed it
     person = who("tess")
     with acting(SETUP):
         person.printed_name = "Tess Other"
