@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
 
 from changecontrol.rules.lifecycle import OPEN_STATES, Effect, Purpose, State
 
@@ -21,11 +22,27 @@ class ExecutionQuerySet(models.QuerySet["Execution"]):
         """Return executions that have not ended: queued, running or lost."""
         return self.filter(state__in=OPEN)
 
+    def since_registration(self) -> ExecutionQuerySet:
+        """Return executions whose effect still counts: their database was not rebuilt or restored without them."""
+        return self.filter(_still_counts())
+
+    def with_what_counts(self) -> ExecutionQuerySet:
+        """Return all executions, each with `counts`: whether since_registration() would return it."""
+        return self.annotate(counts=_still_counts())
+
     def for_lists(self) -> ExecutionQuerySet:
         """Return executions with what a row of a list shows, newest first."""
         return self.select_related("change", "target__environment", "requested_by", "revision").order_by(
             "-queued_at", "-pk"
         )
+
+
+def _still_counts() -> Q:
+    """Return what holds for a run that was claimed since its target was last registered anew, or whose rows are in the
+    ledger that was found there then: a restored state holds what ran before it."""
+    kept = LedgerCopy.objects.filter(target_uuid=OuterRef("target__uuid"), execution_uuid=OuterRef("uuid"))
+    claimed = Q(claimed_at=None) | Q(claimed_at__gte=F("target__rebuilt_at"))
+    return Q(target__rebuilt_at=None) | claimed | Q(Exists(kept))
 
 
 class Execution(models.Model):
@@ -156,6 +173,9 @@ class LedgerCopy(models.Model):
     target = models.ForeignKey(
         "changecontrol.Target", models.PROTECT, related_name="ledger_rows", db_comment="The target."
     )
+    target_uuid = models.UUIDField(
+        db_comment="Identity the target's ledger had; a database registered anew has another, and its own rows."
+    )
     ledger_id = models.PositiveBigIntegerField(db_comment="Id of the row on the target.")
     execution_uuid = models.UUIDField(null=True, db_comment="Execution that wrote it.")
     kind = models.CharField(
@@ -174,7 +194,7 @@ class LedgerCopy(models.Model):
     class Meta:
         db_table = "ledger_copy"
         db_table_comment = "Copies of the ledger rows of targets; append-only."
-        constraints = [models.UniqueConstraint(fields=["target", "ledger_id"], name="ledger_copy_once")]
+        constraints = [models.UniqueConstraint(fields=["target_uuid", "ledger_id"], name="ledger_copy_once")]
         indexes = [models.Index(fields=["target", "migration"], name="ledger_copy_by_migration")]
 
     def __str__(self) -> str:

@@ -84,6 +84,11 @@ class Target(models.Model):
     registered_at = models.DateTimeField(
         null=True, blank=True, db_comment="When the ledger was created and the fingerprint stored."
     )
+    rebuilt_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        db_comment="When it was registered anew, restored or rebuilt: what was claimed before no longer counts.",
+    )
     catalog_digest = models.CharField(
         max_length=64, blank=True, db_comment="Catalog fingerprint after the last execution here."
     )
@@ -107,6 +112,7 @@ class Errand(models.Model):
 
     class Kind(models.TextChoices):
         REGISTER = "register"
+        REGISTER_ANEW = "register anew"
         PROBE = "probe"
         COMPARE = "compare"
         ADOPT = "adopt"
@@ -118,7 +124,9 @@ class Errand(models.Model):
         DONE = "done"
         REFUSED = "refused"
 
-    kind = models.CharField(max_length=20, choices=Kind, db_comment="register, probe, compare, adopt or resolve.")
+    kind = models.CharField(
+        max_length=20, choices=Kind, db_comment="register, register anew, probe, compare, adopt or resolve."
+    )
     target = models.ForeignKey(Target, models.PROTECT, related_name="errands", db_comment="The target.")
     execution = models.ForeignKey(
         "changecontrol.Execution",

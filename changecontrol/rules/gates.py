@@ -136,11 +136,25 @@ def _backwards(facts: Facts) -> list[Unmet]:
     ]
     found += _applied(facts)
     if facts.status not in (Status.DRAFT, Status.IN_REVIEW):
-        found += [
+        found += _staged(facts)
+    return found
+
+
+def _staged(facts: Facts) -> list[Unmet]:
+    """Return where staging holds this change, and how to take it off: by its script, or by rebuilding the database."""
+    if facts.way_back is RollbackWay.SCRIPT:
+        return [
             Unmet(f"{name} still holds steps of {facts.code}. Start the staging rollback first.", "QA")
             for name in facts.staging_dirty
         ]
-    return found
+    return [
+        Unmet(
+            f"{name} still holds steps of {facts.code}, declared {facts.way_back}. "
+            f"Restore or rebuild {name}, have it registered anew, then go on.",
+            "tech lead",
+        )
+        for name in facts.staging_dirty
+    ]
 
 
 def _applied(facts: Facts) -> list[Unmet]:
@@ -151,7 +165,8 @@ def _applied(facts: Facts) -> list[Unmet]:
 
 
 def _restage(facts: Facts) -> list[Unmet]:
-    return [one for one in _backwards(facts) if "staging rollback" not in one.sentence]
+    staged = _staged(facts)
+    return [one for one in _backwards(facts) if one not in staged]
 
 
 def _submit(facts: Facts) -> list[Unmet]:
@@ -236,7 +251,8 @@ def _roll_back(facts: Facts) -> list[Unmet]:
 
 def _undo_staging(facts: Facts) -> list[Unmet]:
     """Return what keeps staging from being rolled back; with steps on production that is none of the exits."""
-    return _applied(facts) + _roll_back(facts)
+    found = _applied(facts) + _roll_back(facts)
+    return found if facts.way_back is RollbackWay.SCRIPT else found + _staged(facts)
 
 
 def _deploy(facts: Facts) -> list[Unmet]:

@@ -12,18 +12,29 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from changecontrol.models import Errand, Person, Target
+from changecontrol.models import Environment, Errand, Person, Target
+from changecontrol.models.executions import OPEN as OPEN_RUNS
 from changecontrol.rules.lifecycle import Duty
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
-from changecontrol.services import adopting, ceremony, errand_queue, moving, probing, registering, resolving
+from changecontrol.services import (
+    adopting,
+    ceremony,
+    errand_queue,
+    ledger_copies,
+    moving,
+    probing,
+    rebuilding,
+    registering,
+    resolving,
+)
 from changecontrol.services.administering import require_reason
 from changecontrol.services.errand_queue import sweep_errands
 from changecontrol.services.recording import acting
 from changecontrol.services.visiting import Done
 from changecontrol.targets import errors
 
-__all__ = ["adopt", "compare", "probe", "register", "run", "sweep_errands"]
+__all__ = ["adopt", "compare", "probe", "rebuilt", "register", "run", "sweep_errands"]
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +77,15 @@ class AlreadyInUse(Refused):
     """{target} already has rows in its ledger, so there is nothing to adopt: what was applied there is known."""
 
 
+class ProductionIsRestored(Refused):
+    """{target} is production, and a production database is never simply registered anew. It is restored from a proven
+    backup, which is not built yet."""
+
+
+class StillBusy(Refused):
+    """{target} is being worked on ({what}). Wait for its end, or abort or resolve it; then have it registered anew."""
+
+
 class WorkerStumbled(Refused):
     """The worker stumbled over something nobody foresaw ({kind}). Nothing more was done; its log holds the details."""
 
@@ -93,6 +113,33 @@ def register(*, target_id: int, signer: Person, password: str, now: datetime) ->
         _ensure_unregistered(target)
         return errand_queue.ask(
             kind=Errand.Kind.REGISTER, target=target, person=signer, now=now, params=params, signature=signature
+        )
+
+
+def rebuilt(*, target_id: int, signer: Person, password: str, reason: str, now: datetime) -> Errand:
+    """Sign that a staging or development database was restored or rebuilt, and ask a worker to register it anew.
+
+    What ran there before counts no longer, but for what a restored ledger still holds. Raises ProductionIsRestored,
+    StillBusy, NotRegistered, Retired and what ceremony.sign_target raises.
+    """
+    why = require_reason(reason)
+    target = _in_use(target_id)
+    _ensure_rebuildable(target)
+    params = {
+        "uuid": str(uuid.uuid4()),
+        "former_uuid": str(target.uuid),
+        "reference": target.reference,
+        "reason": why,
+    }
+    shown = {"act": Meaning.BOOTSTRAP.value, "rebuilt": True, "set_role": target.set_role, **params}
+    signature = ceremony.sign_target(
+        target=target, meaning=Meaning.BOOTSTRAP, signer=signer, password=password, context=shown, now=now
+    )
+    with acting(signer, duty=signature.duty, reason=why):
+        target = _in_use(target_id, lock=True)
+        _ensure_rebuildable(target)
+        return errand_queue.ask(
+            kind=Errand.Kind.REGISTER_ANEW, target=target, person=signer, now=now, params=params, signature=signature
         )
 
 
@@ -171,6 +218,8 @@ def _do(errand: Errand, clock: Clock) -> Done:
     match errand.kind:
         case Errand.Kind.REGISTER:
             return registering.register(errand, clock)
+        case Errand.Kind.REGISTER_ANEW:
+            return rebuilding.register_anew(errand, clock)
         case Errand.Kind.PROBE:
             return probing.probe(errand, clock)
         case Errand.Kind.COMPARE:
@@ -200,6 +249,17 @@ def _ensure_unregistered(target: Target) -> None:
     _ensure_not_asked(target, Errand.Kind.REGISTER)
 
 
+def _ensure_rebuildable(target: Target) -> None:
+    if target.environment.kind == Environment.Kind.PRODUCTION:
+        raise ProductionIsRestored(target=target.name)
+    _ensure_registered(target)
+    if run := target.executions.filter(state__in=OPEN_RUNS).order_by("pk").first():
+        raise StillBusy(target=target.name, what=run.code)
+    waiting = target.errands.filter(state__in=errand_queue.OPEN).exclude(kind=Errand.Kind.PROBE)
+    if errand := waiting.order_by("pk").first():
+        raise StillBusy(target=target.name, what=errand.kind)
+
+
 def _ensure_not_asked(target: Target, kind: Errand.Kind) -> None:
     if target.errands.filter(kind=kind, state__in=errand_queue.OPEN).exists():
         raise AlreadyAsked(kind=kind.value, target=target.name, queue=target.environment.queue)
@@ -209,13 +269,15 @@ def _comparison(target: Target, errand_id: int, now: datetime) -> Errand:
     """Return the comparison to sign: done, of this target, its newest, and fresh."""
     _ensure_registered(target)
     _ensure_not_asked(target, Errand.Kind.ADOPT)
-    if target.ledger_rows.exists():
+    if ledger_copies.of_now(target).exists():
         raise AlreadyInUse(target=target.name)
     newest = target.errands.filter(kind=Errand.Kind.COMPARE).order_by("-pk").first()
     if newest is None or newest.pk != errand_id:
         raise NothingToAdopt(target=target.name, why="another one was made since, or it is of another target")
     if newest.state != Errand.State.DONE or newest.ended_at is None:
         raise NothingToAdopt(target=target.name, why="it was not finished")
+    if target.rebuilt_at and newest.ended_at < target.rebuilt_at:
+        raise NothingToAdopt(target=target.name, why="the database was registered anew since")
     if now - newest.ended_at > FRESH:
         raise NothingToAdopt(target=target.name, why="it is older than a day")
     return newest

@@ -130,7 +130,8 @@ def _stage(change: ChangeRequest, *, now: datetime, person: Person | None) -> li
 def proven(change: ChangeRequest, target: Target) -> bool:
     """Whether the last staging run here succeeded for this content since the change was (re-)approved."""
     last = (
-        change.executions.filter(target=target, purpose=Purpose.STAGE, content_digest=change.content_digest)
+        change.executions.since_registration()
+        .filter(target=target, purpose=Purpose.STAGE, content_digest=change.content_digest)
         .order_by("-pk")
         .first()
     )
@@ -313,7 +314,8 @@ def effect_on(change: ChangeRequest, target: Target) -> str:
 def _last_ended(change: ChangeRequest, target: Target) -> Execution | None:
     """Return the newest run of this change on a target that is over or lost."""
     unended = [State.QUEUED, State.CANCELLED, State.RUNNING]
-    return change.executions.filter(target=target).exclude(state__in=unended).order_by("-pk").first()
+    runs = change.executions.since_registration().filter(target=target)
+    return runs.exclude(state__in=unended).order_by("-pk").first()
 
 
 def to_roll_back(change: ChangeRequest, kind: str) -> list[Target]:

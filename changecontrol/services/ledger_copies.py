@@ -8,6 +8,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from changecontrol.models import Errand, Execution, LedgerCopy, Target
 from changecontrol.services.recording import WORKER, acting
 from changecontrol.targets.ledger import LedgerRow
@@ -16,16 +18,26 @@ from changecontrol.targets.ledger import LedgerRow
 ERRAND = "errand-"
 
 
-def copy(*, target: Target, rows: Iterable[LedgerRow]) -> int:
-    """Keep the rows that are not kept yet; return how many those were. Kept rows are never touched."""
+def copy(*, target: Target, rows: Iterable[LedgerRow], identity: str = "") -> int:
+    """Keep the rows that are not kept yet; return how many those were. Kept rows are never touched.
+
+    `identity` is the UUID of the ledger they are from, where the target's row does not hold it yet.
+    """
+    ours = uuid.UUID(identity or str(target.uuid))
     given = {row.id: row for row in rows}
-    kept = set(target.ledger_rows.filter(ledger_id__in=given).values_list("ledger_id", flat=True))
-    new = [_copied(target, row) for row in given.values() if row.id not in kept]
+    known = LedgerCopy.objects.filter(target_uuid=ours, ledger_id__in=given)
+    kept = set(known.values_list("ledger_id", flat=True))
+    new = [_copied(target, ours, row) for row in given.values() if row.id not in kept]
     if new:
         with acting(WORKER, reason=f"copied the ledger of {target.name}"):
             # somebody else may have copied the same row meanwhile: the same words, so either is good
             LedgerCopy.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
+
+
+def of_now(target: Target) -> QuerySet[LedgerCopy]:
+    """Return the copies of the ledger that is on the target now; those of an earlier registration are history."""
+    return target.ledger_rows.filter(target_uuid=target.uuid) if target.uuid else target.ledger_rows.none()
 
 
 def differences(target: Target, rows: Sequence[LedgerRow]) -> list[str]:
@@ -37,7 +49,7 @@ def differences(target: Target, rows: Sequence[LedgerRow]) -> list[str]:
     there = {row.id: as_json(row) for row in rows}
     found: list[str] = []
     newest = 0
-    for kept in target.ledger_rows.order_by("ledger_id"):
+    for kept in of_now(target).order_by("ledger_id"):
         newest = max(newest, kept.ledger_id)
         now = there.pop(kept.ledger_id, None)
         what = f"{kept.kind} of migration {kept.migration}"
@@ -82,9 +94,10 @@ def _strangers(target: Target, rows: dict[int, dict[str, Any]], newest: int) -> 
     return found
 
 
-def _copied(target: Target, row: LedgerRow) -> LedgerCopy:
+def _copied(target: Target, identity: uuid.UUID, row: LedgerRow) -> LedgerCopy:
     return LedgerCopy(
         target=target,
+        target_uuid=identity,
         ledger_id=row.id,
         execution_uuid=_uuid(row.execution_id),
         kind=row.kind,

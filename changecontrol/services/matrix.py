@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from django.db.models import Case, IntegerField, Value, When
+from django.db.models import Case, F, IntegerField, Value, When
 
 from changecontrol.models import ChangeRequest, Execution, LedgerCopy, Target
 from changecontrol.models.executions import BUSY
@@ -52,7 +52,9 @@ def matrix(*, now: datetime) -> Matrix:
     targets = list(Target.objects.in_use().order_by("environment__position", "environment__name", "name"))
     runs = {(one.target_id, one.change.migration_number): one for one in _deciding(targets)}
     adopted: dict[tuple[int, int], LedgerCopy] = {}
-    baselines = LedgerCopy.objects.filter(target__in=targets, kind="baseline").defer("row")
+    baselines = LedgerCopy.objects.filter(target__in=targets, target_uuid=F("target__uuid"), kind="baseline").defer(
+        "row"
+    )
     for copy in baselines:
         if (number := number_of(copy.migration)) is not None:
             adopted[(copy.target_id, number)] = copy
@@ -80,6 +82,7 @@ def _deciding(targets: list[Target]) -> Iterable[Execution]:
     )
     return (
         Execution.objects.filter(target__in=targets, claimed_at__isnull=False)
+        .since_registration()
         .annotate(weight=weight)
         .select_related("change", "requested_by")
         .only("code", "state", "effect", "direction", "target_id", "claimed_at", "ended_at", "change__code",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from changecontrol.models import ChangeRequest, Execution, LedgerCopy, Target
 from changecontrol.rules.lifecycle import Effect
@@ -35,15 +35,15 @@ def on_targets(known: Standing, targets: Iterable[Target]) -> OnTargets:
     number, wanted = known.change.migration_number, set(dependencies(known))
     runs = (
         Execution.objects.filter(target__in=ids, claimed_at__isnull=False, state__in=ENDED)
+        .since_registration()
         .filter(Q(change__migration_number__in=wanted) | Q(change__migration_number__gt=number))
         .order_by("target_id", "change__migration_number", "-queued_at", "-pk")
         .distinct("target_id", "change__migration_number")
         .values_list("target_id", "change__migration_number", "effect")
     )
     latest = {(target, migration): effect for target, migration, effect in runs}
-    for target, migration in LedgerCopy.objects.filter(target__in=ids, kind="baseline").values_list(
-        "target_id", "migration"
-    ):
+    baselines = LedgerCopy.objects.filter(target__in=ids, target_uuid=F("target__uuid"), kind="baseline")
+    for target, migration in baselines.values_list("target_id", "migration"):
         found = number_of(migration)
         if found is not None and (found in wanted or found > number):
             latest.setdefault((target, found), Effect.COMPLETE)

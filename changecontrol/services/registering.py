@@ -48,7 +48,7 @@ def register(errand: Errand, clock: Callable[[], datetime]) -> Done:
         )
         rows = ledger.rows(session)
         seen = probing.look(session, target)
-    ledger_copies.copy(target=target, rows=rows)
+    ledger_copies.copy(target=target, rows=rows, identity=params["uuid"])
 
     def save(row: Target) -> None:
         if row.reference != params["reference"] or row.retired_at is not None:

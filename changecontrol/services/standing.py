@@ -84,6 +84,11 @@ class Standing:
         """The required meanings that nobody has signed over the current content."""
         return tuple(signing.missing(self.required, self.given, self.change.content_digest))
 
+    @cached_property
+    def counted(self) -> list[Execution]:
+        """Executions whose effect counts: not those on a database that was rebuilt or restored without them since."""
+        return [one for one in self.executions if one.counts]  # type: ignore[attr-defined]  # an annotation
+
     @property
     def has_rollback(self) -> bool:
         """Whether the declared way back is a script."""
@@ -99,7 +104,7 @@ class Standing:
 
     def latest(self, target: Target, *, purpose: str, current: bool = True) -> Execution | None:
         """Return the newest execution with `purpose` on `target`; `current`: only of the current content."""
-        for one in reversed(self.executions):
+        for one in reversed(self.counted):
             counts = one.content_digest == self.change.content_digest or not current
             if one.target_id == target.pk and one.purpose == purpose and counts:
                 return one
@@ -119,14 +124,14 @@ class Standing:
 
         One that ended before a worker claimed it changed nothing, whatever its row says.
         """
-        for one in reversed(self.executions):
+        for one in reversed(self.counted):
             if one.target_id == target.pk and one.claimed_at is not None and one.state in ENDED:
                 return one.effect
         return Effect.NONE
 
     def to_roll_back(self, target: Target) -> bool:
         """Whether something of this change is on `target`, or its last rollback there ended without being proven."""
-        for one in reversed(self.executions):
+        for one in reversed(self.counted):
             if one.target_id == target.pk and one.claimed_at is not None and one.state in ENDED:
                 unproven = one.direction == Direction.ROLLBACK and one.state == State.FAILED
                 return unproven or one.effect != Effect.NONE
@@ -160,6 +165,7 @@ def read(change: ChangeRequest) -> Standing:
         items=list(ChecklistItem.objects.filter(change=change).select_related("ticked_by").order_by("position", "pk")),
         executions=list(
             Execution.objects.filter(change=change)
+            .with_what_counts()
             .select_related("target__environment", "requested_by", "revision")
             .defer("revision__forward", "revision__rollback", "revision__verify", "revision__sources", "revision__plan")
             .order_by("pk")

@@ -143,6 +143,7 @@ def _target(request: HttpRequest, target: Target, **more: Any) -> HttpResponse:
         "compared": compared,
         "may_probe": bool(duties & {Duty.ADMINISTRATOR, Duty.TECH_LEAD, Duty.QA}),
         "may_sign": bool(duties & set(signing.DUTIES[Meaning.BOOTSTRAP])),
+        "may_be_rebuilt": bool(target.registered_at) and target.environment.kind != Environment.Kind.PRODUCTION,
         "may_retire": Duty.ADMINISTRATOR in duties,
         "bootstrap_statement": signing.STATEMENTS[Meaning.BOOTSTRAP],
         "adoption_statement": signing.STATEMENTS[Meaning.ADOPTION],
@@ -166,6 +167,9 @@ def _errand(request: HttpRequest, found: Target, what: str) -> str:
     if what == "register":
         errands.register(target_id=found.pk, **signed)
         return "Signed. A worker creates the ledger and stores the fingerprint."
+    if what == "rebuilt":
+        errands.rebuilt(target_id=found.pk, reason=request.POST.get("reason", "").strip(), **signed)
+        return "Signed. A worker looks at the database and registers it anew."
     if what == "compare":
         errands.compare(target_id=found.pk, upto=number_in(request, "upto"), actor=request.user, now=now)
         return "Asked. A worker builds that state in a sandbox and compares it with the target."
@@ -184,6 +188,7 @@ def _errand(request: HttpRequest, found: Target, what: str) -> str:
 #: who may ask for what
 ASKS = {
     "register": signing.DUTIES[Meaning.BOOTSTRAP],
+    "rebuilt": signing.DUTIES[Meaning.BOOTSTRAP],
     "adopt": signing.DUTIES[Meaning.ADOPTION],
     "compare": (Duty.ADMINISTRATOR, Duty.TECH_LEAD),
     "probe": (Duty.ADMINISTRATOR, Duty.TECH_LEAD, Duty.QA),
@@ -195,7 +200,7 @@ ASKS = {
 @require_http_methods(["POST"])
 @sensitive_post_parameters("password")
 def ask_target(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask a worker to probe, register, compare or adopt; take a target out of use."""
+    """Ask a worker to probe, register (anew), compare or adopt; take a target out of use."""
     found = get_object_or_404(Target.objects.select_related("environment"), pk=pk)
     what = request.POST.get("what", "probe")
     require(request, *ASKS.get(what, ASKS["retire"]))

@@ -179,7 +179,13 @@ def test_it_asks_dependencies_of_every_target_of_the_environment() -> None:
     with acting("worker"):
         for at, place in enumerate((first, second)):
             LedgerCopy.objects.create(
-                target=place, ledger_id=at, kind="baseline", migration="002_metadata", direction="forward", row={}
+                target=place,
+                target_uuid=place.uuid,
+                ledger_id=at,
+                kind="baseline",
+                migration="002_metadata",
+                direction="forward",
+                row={},
             )
     assert facts_of(change).dependencies_missing == ()
     rows.target("prod", "production")

@@ -46,7 +46,14 @@ def test_migrations_on_disk_in_changes_and_adopted_are_all_listed() -> None:
     rows.change(migration=7)
     with acting("worker"):
         LedgerCopy.objects.create(
-            target=place, ledger_id=1, kind="baseline", migration="003_old", direction="forward", server_at=NOW, row={}
+            target=place,
+            target_uuid=place.uuid,
+            ledger_id=1,
+            kind="baseline",
+            migration="003_old",
+            direction="forward",
+            server_at=NOW,
+            row={},
         )
     assert [(row.number, row.stem) for row in matrix(now=NOW).rows] == [
         (1, "001_initial"), (3, "003_old"), (7, "007_add_device"),
