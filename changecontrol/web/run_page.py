@@ -213,7 +213,8 @@ def whole(request: HttpRequest, execution: Execution) -> dict[str, Any]:
     return found | {
         "area": "runs",
         "signatures": signatures,
-        "may_abort": execution.is_open and bool(duties & {Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD}),
+        "may_abort": execution.state in (State.QUEUED, State.RUNNING)
+        and bool(duties & {Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD}),
         "may_resolve": execution.state == State.LOST and Duty.TECH_LEAD in duties,
         "may_second": found["wants_second"] and may_second,
         "abort_says": _abort_says(execution),

@@ -60,3 +60,12 @@ def test_an_author_attests_only_as_an_author() -> None:
     for item in change.items.filter(automatic=False).exclude(duty=Duty.AUTHOR.value)[:3]:
         with pytest.raises(checking.AuthorCannotAttest):
             checking.tick(item_id=item.pk, actor=ada, state="done", note="fine", now=rows.NOW)
+
+
+@pytest.mark.parametrize(("state", "offered"), [("queued", True), ("running", True), ("lost", False)])
+def test_it_offers_to_abort_only_what_can_be_aborted(state: str, *, offered: bool) -> None:
+    run = rows.execution(
+        rows.change("authorized"), rows.target("production", "production"), purpose="deploy", state=state
+    )
+    page = client_of("theo").get(reverse("run", args=[run.code])).content.decode()
+    assert (reverse("run-abort", args=[run.code]) in page) is offered
