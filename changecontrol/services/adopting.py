@@ -12,7 +12,7 @@ from changecontrol.models import Environment, Errand, Target
 from changecontrol.repository import Frozen, Repository
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
-from changecontrol.services import executing, ledger_copies, registering, visiting
+from changecontrol.services import attempts, ledger_copies, registering, visiting
 from changecontrol.services.visiting import Done
 from changecontrol.targets import ledger, sandbox, snapshot
 from changecontrol.targets.connection import Where, fingerprint, lock, resolve
@@ -96,12 +96,12 @@ def adopt(errand: Errand, clock: Callable[[], datetime]) -> Done:
     order = Order(
         change_code="",
         migration=0,
-        direction=executing.FORWARD,
+        direction=attempts.FORWARD,
         script_digest="",
         content_digest=errand.signature.content_digest,
         execution_id=f"{ledger_copies.ERRAND}{errand.pk}",
         attempt=1,
-        fence=executing.next_fence(),
+        fence=attempts.next_fence(),
         actor=signer.printed_name,
         signature_ids=(str(errand.signature.pk),),
     )

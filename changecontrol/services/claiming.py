@@ -12,7 +12,7 @@ from changecontrol.models import Execution, Signature
 from changecontrol.models.executions import BUSY
 from changecontrol.rules.lifecycle import Purpose, State
 from changecontrol.rules.signing import Meaning
-from changecontrol.services import executing
+from changecontrol.services import attempts
 from changecontrol.services.recording import WORKER, acting
 
 
@@ -35,7 +35,7 @@ def due(queue: str) -> list[Execution]:
 
 def _order(execution: Execution) -> tuple[int, int, int]:
     number = execution.change.migration_number
-    return (0, -number, execution.pk) if execution.direction == executing.ROLLBACK else (1, number, execution.pk)
+    return (0, -number, execution.pk) if execution.direction == attempts.ROLLBACK else (1, number, execution.pk)
 
 
 def claim(*, execution_id: int, worker: str, now: datetime) -> Execution | None:
@@ -58,7 +58,7 @@ def claim(*, execution_id: int, worker: str, now: datetime) -> Execution | None:
             row.state = State.RUNNING.value
             row.claimed_at = row.heartbeat_at = now
             row.lease_token = uuid.uuid4()
-            row.fence = executing.next_fence()
+            row.fence = attempts.next_fence()
             row.worker = worker[:120]
             row.save(update_fields=["state", "claimed_at", "heartbeat_at", "lease_token", "fence", "worker"])
     except IntegrityError:

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
-
-from django.db import IntegrityError, connection
-from django.db.models import Max
 
 from changecontrol import dispatch
 from changecontrol.models import ChangeRequest, Environment, Execution, Incident, Person, Signature, Target
 from changecontrol.rules import gates
-from changecontrol.rules.lifecycle import Duty, Effect, Purpose, State, Status
+from changecontrol.rules.lifecycle import Duty, Purpose, State, Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
-from changecontrol.services import ceremony, facts, moving, numbering
+from changecontrol.services import attempts, ceremony, facts, moving, numbering
 from changecontrol.services.recording import acting
 
-FORWARD, ROLLBACK = "forward", "rollback"
 #: statuses in which staging may be rolled back, so that the change can leave backwards
 UNDO_STAGING_WHILE = (Status.APPROVED, Status.STAGED, Status.ACCEPTED, Status.AUTHORIZED)
-
-
-class AlreadyRunning(Refused):
-    """{code} already has a run on {target} that has not ended. Wait for its end, or abort it."""
-
-
-class RetryNeedsReason(Refused):
-    """{code} already had a run on {target}. Say why it is run again."""
 
 
 class WrongTarget(Refused):
@@ -88,19 +74,19 @@ def start_development(*, change_id: int, actor: Person, target_id: int, directio
         raise NoSuchTarget
     if target.environment.kind != Environment.Kind.DEVELOPMENT:
         raise WrongTarget(target=target.name)
-    if direction not in (FORWARD, ROLLBACK):
+    if direction not in (attempts.FORWARD, attempts.ROLLBACK):
         raise NoSuchDirection
     if Duty.AUTHOR not in moving.fresh_duties(actor):
         raise OnlyDuty(duties="an author", what="run a change on development")
     with acting(actor, duty=Duty.AUTHOR):
         change = moving.lock(change_id)
-        if direction == FORWARD:
+        if direction == attempts.FORWARD:
             unmet = facts.gather(change=change, now=now, environment_kind="development").dependencies_missing
             if unmet:
                 raise gates.GatesUnmet(
                     [gates.Unmet(f"Migration {one} has to be applied on {target.name} first.") for one in unmet]
                 )
-        return _queue(change, [target], Purpose.DEVELOP, direction, now=now, person=actor)[0]
+        return attempts.queue(change, [target], Purpose.DEVELOP, direction, now=now, person=actor)[0]
 
 
 def start_staging(*, change_id: int, actor: Person, version: int, now: datetime) -> list[Execution]:
@@ -123,20 +109,8 @@ def stage_on_approval(change: ChangeRequest, *, now: datetime) -> None:
 
 def _stage(change: ChangeRequest, *, now: datetime, person: Person | None) -> list[Execution]:
     gates.ensure("run_staging", facts.gather(change=change, now=now))
-    targets = [target for target in Target.objects.of(Environment.Kind.STAGING) if not proven(change, target)]
-    return _queue(change, targets, Purpose.STAGE, FORWARD, now=now, person=person)
-
-
-def proven(change: ChangeRequest, target: Target) -> bool:
-    """Whether the last staging run here succeeded for this content since the change was (re-)approved."""
-    last = (
-        change.executions.since_registration()
-        .filter(target=target, purpose=Purpose.STAGE, content_digest=change.content_digest)
-        .order_by("-pk")
-        .first()
-    )
-    still_on = effect_on(change, target) == Effect.COMPLETE
-    return last is not None and last.state == State.SUCCEEDED and last.queued_at >= change.status_at and still_on
+    targets = [target for target in Target.objects.of(Environment.Kind.STAGING) if not attempts.proven(change, target)]
+    return attempts.queue(change, targets, Purpose.STAGE, attempts.FORWARD, now=now, person=person)
 
 
 def undo_staging(*, change_id: int, actor: Person, version: int, reason: str, now: datetime) -> list[Execution]:
@@ -156,11 +130,13 @@ def undo_staging(*, change_id: int, actor: Person, version: int, reason: str, no
                 what="rolling staging back",
                 when="approved, staged, accepted or authorized",
             )
-        targets = to_roll_back(change, Environment.Kind.STAGING)
+        targets = attempts.to_roll_back(change, Environment.Kind.STAGING)
         if not targets:
             raise NothingToRollBack(code=change.code, where="staging")
         gates.ensure("undo_staging", facts.gather(change=change, now=now, environment_kind="staging"))
-        return _queue(change, targets, Purpose.UNDO_STAGING, ROLLBACK, now=now, person=actor, reason=reason)
+        return attempts.queue(
+            change, targets, Purpose.UNDO_STAGING, attempts.ROLLBACK, now=now, person=actor, reason=reason
+        )
 
 
 def start_production(
@@ -182,8 +158,10 @@ def start_production(
         targets = [one for one in Target.objects.of(Environment.Kind.PRODUCTION) if not _deployed(change, one)]
         if not targets:
             raise NothingToRun(code=change.code)
-        _ensure_reason(change, targets, FORWARD, reason)
-        made = _queue(change, targets, Purpose.DEPLOY, FORWARD, now=now, person=fresh, reason=reason, ring=False)
+        attempts.ensure_reason(change, targets, attempts.FORWARD, reason)
+        made = attempts.queue(
+            change, targets, Purpose.DEPLOY, attempts.FORWARD, now=now, person=fresh, reason=reason, ring=False
+        )
         _sign_runs(change, made, signer=fresh, reason=reason, now=now)
         return made
 
@@ -195,7 +173,7 @@ def _deployed(change: ChangeRequest, target: Target) -> bool:
         .order_by("-pk")
         .first()
     )
-    return last is not None and last.direction == FORWARD and last.state == State.SUCCEEDED
+    return last is not None and last.direction == attempts.FORWARD and last.state == State.SUCCEEDED
 
 
 def start_rollback(
@@ -215,11 +193,13 @@ def start_rollback(
             )
         if not reason.strip():
             raise moving.ReasonMissing(what="roll back", code=change.code)
-        targets = to_roll_back(change, Environment.Kind.PRODUCTION)
+        targets = attempts.to_roll_back(change, Environment.Kind.PRODUCTION)
         if not targets:
             raise NothingToRollBack(code=change.code, where="production")
         gates.ensure("run_rollback", facts.gather(change=change, now=now, environment_kind="production"))
-        made = _queue(change, targets, Purpose.ROLL_BACK, ROLLBACK, now=now, person=fresh, reason=reason, ring=False)
+        made = attempts.queue(
+            change, targets, Purpose.ROLL_BACK, attempts.ROLLBACK, now=now, person=fresh, reason=reason, ring=False
+        )
         _sign_runs(change, made, signer=fresh, reason=reason, now=now)
         open_incident(
             change, execution=made[0], title=f"Production rollback of {change.code}: {reason.strip()}", now=now
@@ -238,21 +218,8 @@ def _sign_runs(change: ChangeRequest, made: Iterable[Execution], *, signer: Pers
         ceremony.sign(
             change, meaning=Meaning.EXECUTION, signer=signer, now=now, reason=reason, execution=execution, about=about
         )
-        if not waits_for_second(execution):
+        if not attempts.waits_for_second(execution):
             dispatch.ring(queue=execution.target.environment.queue, execution_id=execution.pk)
-
-
-def needs_second(execution: Execution) -> bool:
-    """Whether a run is one that a second person signs."""
-    return execution.purpose == Purpose.ROLL_BACK or (
-        execution.purpose == Purpose.DEPLOY and execution.target.environment.second_person_at_start
-    )
-
-
-def waits_for_second(execution: Execution) -> bool:
-    """Whether a queued run still waits for its second person."""
-    signed = Signature.objects.filter(execution=execution, meaning=Meaning.SECOND_PERSON.value)
-    return needs_second(execution) and not signed.exists()
 
 
 def second_sign(*, execution_id: int, signer: Person, password: str, content_digest: str, now: datetime) -> Signature:
@@ -262,7 +229,7 @@ def second_sign(*, execution_id: int, signer: Person, password: str, content_dig
         execution = Execution.objects.select_related("target__environment").get(pk=execution_id)
         change = moving.lock(execution.change_id)
         execution.refresh_from_db(fields=["state", "requested_by"])
-        if execution.state != State.QUEUED or not waits_for_second(execution):
+        if execution.state != State.QUEUED or not attempts.waits_for_second(execution):
             raise NoSecondPersonNeeded(code=execution.code)
         if execution.requested_by_id == fresh.pk:
             raise SamePerson(code=execution.code)
@@ -305,30 +272,6 @@ def abort(*, execution_id: int, actor: Person, reason: str, now: datetime) -> Ex
         return execution
 
 
-def effect_on(change: ChangeRequest, target: Target) -> str:
-    """Return what of this change is on a target now: the effect read from its ledger at the end of the last run."""
-    last = _last_ended(change, target)
-    return last.effect if last else Effect.NONE.value
-
-
-def _last_ended(change: ChangeRequest, target: Target) -> Execution | None:
-    """Return the newest run of this change on a target that is over or lost."""
-    unended = [State.QUEUED, State.CANCELLED, State.RUNNING]
-    runs = change.executions.since_registration().filter(target=target)
-    return runs.exclude(state__in=unended).order_by("-pk").first()
-
-
-def to_roll_back(change: ChangeRequest, kind: str) -> list[Target]:
-    """Return the targets of `kind` that hold something of this change, or whose rollback ended without being proven."""
-    found = []
-    for target in Target.objects.of(kind):
-        last = _last_ended(change, target)
-        unproven = last is not None and last.direction == ROLLBACK and last.state == State.FAILED
-        if last is not None and (unproven or last.effect != Effect.NONE):
-            found.append(target)
-    return found
-
-
 def open_incident(change: ChangeRequest, *, execution: Execution, title: str, now: datetime) -> Incident:
     """Open an incident unless one is open for this change already; inside acting()."""
     existing = Incident.objects.filter(change=change, closed_at=None).first()
@@ -336,63 +279,3 @@ def open_incident(change: ChangeRequest, *, execution: Execution, title: str, no
         return existing
     _, code = numbering.take("incident")
     return Incident.objects.create(code=code, change=change, execution=execution, title=title[:200], opened_at=now)
-
-
-def _ensure_reason(change: ChangeRequest, targets: Iterable[Target], direction: str, reason: str) -> None:
-    """Raise AlreadyRunning for a run that has not ended, RetryNeedsReason for one that has and gets no reason."""
-    for target in targets:
-        runs = change.executions.filter(target=target, direction=direction).exclude(state=State.CANCELLED)
-        if runs.open().exists():
-            raise AlreadyRunning(code=change.code, target=target.name)
-        if not reason.strip() and runs.exists():
-            raise RetryNeedsReason(code=change.code, target=target.name)
-
-
-def _queue(
-    change: ChangeRequest,
-    targets: Iterable[Target],
-    purpose: Purpose,
-    direction: str,
-    *,
-    now: datetime,
-    person: Person | None,
-    reason: str = "",
-    ring: bool = True,
-) -> list[Execution]:
-    """Write queued executions, one per target, and ring for them after commit. Raises AlreadyRunning."""
-    made = []
-    for target in targets:
-        if change.executions.open().filter(target=target).exists():
-            raise AlreadyRunning(code=change.code, target=target.name)
-        attempts = (
-            change.executions.filter(target=target, direction=direction).aggregate(last=Max("attempt"))["last"] or 0
-        )
-        values: dict[str, Any] = {
-            "code": numbering.take("execution")[1],
-            "uuid": uuid.uuid4(),
-            "change": change,
-            "revision": change.revision,
-            "target": target,
-            "purpose": purpose.value,
-            "direction": direction,
-            "attempt": attempts + 1,
-            "content_digest": change.content_digest,
-            "requested_by": person,
-            "reason": reason.strip(),
-            "queued_at": now,
-        }
-        try:
-            execution = Execution.objects.create(**values)
-        except IntegrityError as error:
-            raise AlreadyRunning(code=change.code, target=target.name) from error
-        made.append(execution)
-        if ring:
-            dispatch.ring(queue=target.environment.queue, execution_id=execution.pk)
-    return made
-
-
-def next_fence() -> int:
-    """Return a fencing token: it only grows, over all executions."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval('execution_fence')")
-        return int(cursor.fetchone()[0])

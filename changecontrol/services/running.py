@@ -16,7 +16,17 @@ from changecontrol.rules import gates
 from changecontrol.rules.lifecycle import Effect, Purpose, State, Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import DUTIES, Meaning
-from changecontrol.services import claiming, content, executing, facts, freezing, ledger_copies, moving, settling
+from changecontrol.services import (
+    attempts,
+    claiming,
+    content,
+    executing,
+    facts,
+    freezing,
+    ledger_copies,
+    moving,
+    settling,
+)
 from changecontrol.services.journal import Journal
 from changecontrol.services.passes import Passes, Result
 from changecontrol.services.recording import WORKER, acting
@@ -60,10 +70,10 @@ class LedgerDisagrees(Refused):
 #: what a purpose asks: the kind of its targets, and its direction ("" for either)
 PLACES: dict[Purpose, tuple[str, str]] = {
     Purpose.DEVELOP: (Environment.Kind.DEVELOPMENT, ""),
-    Purpose.STAGE: (Environment.Kind.STAGING, executing.FORWARD),
-    Purpose.UNDO_STAGING: (Environment.Kind.STAGING, executing.ROLLBACK),
-    Purpose.DEPLOY: (Environment.Kind.PRODUCTION, executing.FORWARD),
-    Purpose.ROLL_BACK: (Environment.Kind.PRODUCTION, executing.ROLLBACK),
+    Purpose.STAGE: (Environment.Kind.STAGING, attempts.FORWARD),
+    Purpose.UNDO_STAGING: (Environment.Kind.STAGING, attempts.ROLLBACK),
+    Purpose.DEPLOY: (Environment.Kind.PRODUCTION, attempts.FORWARD),
+    Purpose.ROLL_BACK: (Environment.Kind.PRODUCTION, attempts.ROLLBACK),
 }
 #: the gate that a purpose has to pass, and the statuses in which it may run
 ASKED: dict[Purpose, tuple[str, tuple[Status, ...]]] = {
@@ -105,7 +115,7 @@ def _attempt(execution: Execution, journal: Journal, clock: Callable[[], datetim
         # nothing was run, so what is on the target is what was on before
         return Result(
             state=State.FAILED,
-            effect=Effect(executing.effect_on(execution.change, execution.target)),
+            effect=Effect(attempts.effect_on(execution.change, execution.target)),
             sentence=no.sentence,
         )
     except Exception as error:
@@ -136,7 +146,7 @@ def ask_again(execution: Execution, *, now: datetime) -> None:
         gates.ensure(action, facts.gather(change=change, now=now, environment_kind=kind))
         if execution.purpose in (Purpose.DEPLOY, Purpose.ROLL_BACK):
             _ensure_signed(execution, Meaning.EXECUTION)
-        if executing.needs_second(execution):
+        if attempts.needs_second(execution):
             _ensure_signed(execution, Meaning.SECOND_PERSON)
 
 

@@ -18,7 +18,7 @@ from changecontrol import dispatch
 from changecontrol.models import ChangeRequest, Environment, Execution, ExecutionEvent, Target, Watch
 from changecontrol.rules import gates
 from changecontrol.rules.lifecycle import Effect, Move, Purpose, State, Status
-from changecontrol.services import claiming, executing, facts, moving, reviewing
+from changecontrol.services import attempts, claiming, executing, facts, moving, reviewing
 from changecontrol.services.journal import Unwritten
 from changecontrol.services.passes import Result
 from changecontrol.services.recording import WORKER, acting
@@ -130,13 +130,13 @@ def _roll_back_if_clear(change: ChangeRequest, ended: Execution, *, now: datetim
         return
     if undone.ended_at is not None and ended.queued_at > undone.ended_at:
         return
-    if not executing.to_roll_back(change, Environment.Kind.PRODUCTION):
+    if not attempts.to_roll_back(change, Environment.Kind.PRODUCTION):
         moving.move(change, Move.ROLL_BACK, now=now, reason=f"{undone.code} took it off production")
 
 
 def _staged_since(change: ChangeRequest) -> bool:
     """Whether every staging target has a successful run since the change was (re-)approved."""
-    return all(executing.proven(change, target) for target in Target.objects.of(Environment.Kind.STAGING))
+    return all(attempts.proven(change, target) for target in Target.objects.of(Environment.Kind.STAGING))
 
 
 def ring_next(execution: Execution) -> None:

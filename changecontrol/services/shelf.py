@@ -58,10 +58,10 @@ def shelf() -> Shelf:
     changes = _changes({one.number for one in migrations})
     entries, told = [], set()
     for one in migrations:
-        frozen, no = _read(repository, one)
+        frozen, refusal = _read(repository, one)
         if frozen is not None:
             told |= {one.forward, one.rollback, one.verify}
-        entries.append(_entry(one, frozen, no, changes.get(one.number)))
+        entries.append(_entry(one, frozen, refusal, changes.get(one.number)))
     findings = [finding for finding in about_names if finding.file not in told]
     return Shelf(root=str(repository.root), entries=entries, findings=findings)
 

@@ -1,8 +1,9 @@
 """Take the pictures under docs/screenshots from a running demonstration.
 
-    python -m tests.browser.screenshots http://127.0.0.1:8000 docs/screenshots
+    python -m tests.browser.screenshots http://127.0.0.1:8000 docs/screenshots [execution=/runs/E-0042/ ...]
 
-Pages are taken as they are, signed in as the person who uses them, at 1280 and 390 px.
+With names only those pictures are taken; `name=path` says what the picture shows. Pages are taken as they are, by the
+person who uses them, at 1280 and 390 px.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ PASSWORD = "demonstration-only"
 PAGES = {
     "inbox": ("tess", "/"),
     "change": ("theo", "/changes/{authorizable}/"),
-    "sign": ("theo", "/changes/{authorizable}/do/authorize/"),
+    "sign": ("cora", "/changes/{reviewable}/do/compliance_review/"),
     "sql": ("tess", "/changes/{authorizable}/sql/"),
     "checklist": ("quin", "/changes/{authorizable}/checklist/"),
     "execution": ("theo", "/runs/{run}/"),
     "matrix": ("theo", "/matrix/"),
     "repository": ("ada", "/repository/"),
 }
-TALLEST = 2600
+#: pixels from the top that a picture shows at most
+TALLEST = 1240
 
 
 def sign_in(page: Page, url: str, username: str) -> None:
@@ -50,26 +52,29 @@ def first(page: Page, url: str, path: str, pattern: str) -> str:
     raise SystemExit(f"{path} has no link like {pattern}; is this the demonstration?")
 
 
-def take(browser: Browser, url: str, folder: Path) -> None:
-    """Take every picture."""
+def take(browser: Browser, url: str, folder: Path, wanted: dict[str, str]) -> None:
+    """Take the pictures wanted, by name and path; an empty path is the usual one."""
     known: dict[str, str] = {}
     for width, height in WIDTHS.items():
-        for name, (username, path) in PAGES.items():
+        for name, given in wanted.items():
+            username, usual = PAGES[name]
+            path = given or usual
             context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
             page = context.new_page()
             sign_in(page, url, username)
-            if not known:
+            if not known and "{" in path:
                 known["authorizable"] = first(page, url, "/changes/?status=accepted", r"/changes/(CR-\d+)/$")
+                known["reviewable"] = first(page, url, "/changes/?status=in_review&q=005", r"/changes/(CR-\d+)/$")
                 known["run"] = first(page, url, "/runs/?q=production", r"/runs/(E-\d+)/$")
             page.goto(url + path.format(**known))
-            page.wait_for_load_state("networkidle") if name != "inbox" else page.wait_for_load_state("load")
-            tall = page.evaluate("document.documentElement.scrollHeight")
-            whole = name != "sign" and tall < TALLEST
-            page.screenshot(path=folder / f"{name}-{width}.png", full_page=whole)
+            page.wait_for_load_state("load")
+            tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
+            clip = {"x": 0, "y": 0, "width": width, "height": height if name == "sign" else max(height, tall)}
+            page.screenshot(path=folder / f"{name}-{width}.png", full_page=name != "sign", clip=clip)
             context.close()
 
 
-def main(url: str, folder: Path) -> None:
+def main(url: str, folder: Path, *names: str) -> None:
     """Take the pictures with the Chromium of this machine."""
     path = testing.chromium()
     if path is None:
@@ -77,9 +82,10 @@ def main(url: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        take(browser, url.rstrip("/"), folder)
+        wanted = {name: path for name, _, path in (one.partition("=") for one in names or PAGES)}
+        take(browser, url.rstrip("/"), folder, wanted)
         browser.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -24,7 +24,7 @@ NO_PAGES |= {"matrix-csv", "run-log", "migration-log", "sign-out", "theme", "fin
 NO_PAGES |= {"change-revise", "run-abort", "run-resolve", "run-second", "incident-document", "incident-close"}
 NO_PAGES |= {"change-person", "change-sites", "ask-target"}
 #: looked at in every combination; all others wide and light, narrow and dark
-MAIN = ("inbox", "change", "change-sql", "act", "run", "matrix")
+MAIN = ("inbox", "change", "change-sql", "run", "matrix")
 ODD = [(1280, "dark"), (390, "light")]
 
 

@@ -15,7 +15,7 @@ from django.db import connection
 from changecontrol.local.testing import Servers
 from changecontrol.models import Execution, Incident
 from changecontrol.rules.lifecycle import Status
-from changecontrol.services import executing
+from changecontrol.services import attempts, executing
 from tests import factories
 from tests.services.house import House, now
 
@@ -48,7 +48,7 @@ def test_a_waiting_run_is_cancelled_at_once(servers: Servers, tmp_path: Path, se
             abort(house, run, username)
     with pytest.raises(executing.AbortNeedsReason, match="The run goes on"):
         abort(house, run, "theo", " ")
-    with pytest.raises(executing.AlreadyRunning):
+    with pytest.raises(attempts.AlreadyRunning):
         executing.start_production(**house.signing(change, "theo"))
     ended = abort(house, run, "theo")
     assert (ended.state, ended.effect, ended.abort_reason) == ("cancelled", "none", "the window closes")

@@ -11,7 +11,7 @@ import pytest
 from changecontrol.local.testing import Servers
 from changecontrol.models import ChangeRequest, Errand, Execution, Incident
 from changecontrol.rules.lifecycle import Status
-from changecontrol.services import claiming, executing, resolving, settling, sweeping
+from changecontrol.services import attempts, claiming, executing, resolving, settling, sweeping
 from changecontrol.services.recording import WORKER, acting
 from changecontrol.targets.connection import Where, connect, lock
 from tests import factories
@@ -63,7 +63,7 @@ def test_a_worker_that_died_at_once_left_nothing(house: House) -> None:
     sweep()
     run.refresh_from_db()
     assert run.state == "lost"
-    with pytest.raises(executing.AlreadyRunning):
+    with pytest.raises(attempts.AlreadyRunning):
         executing.start_production(**house.signing(change, "theo"), reason="again")
     with pytest.raises(executing.AlreadyEnded):
         executing.abort(execution_id=run.pk, actor=house.who("theo"), reason="stop", now=now())

@@ -11,7 +11,7 @@ from changecontrol.local.testing import Servers
 from changecontrol.models import ChangeRequest, Incident, Signature
 from changecontrol.rules.gates import GatesUnmet
 from changecontrol.rules.lifecycle import Move, Status
-from changecontrol.services import closing, executing, reviewing
+from changecontrol.services import attempts, closing, executing, reviewing
 from tests import factories
 from tests.services.house import OUTSIDER, House, now
 
@@ -53,7 +53,7 @@ def test_it_resumes_behind_what_is_on(house: House) -> None:
         with pytest.raises(GatesUnmet, match=f"Steps of {change.code} are applied on production and not rolled back"):
             verb(**given)
     assert f"Steps of {change.code} are applied" in offered["withdraw"] and offered["send_back"]
-    with pytest.raises(executing.RetryNeedsReason, match="Say why it is run again"):
+    with pytest.raises(attempts.RetryNeedsReason, match="Say why it is run again"):
         house.produce(change)
 
     again = house.produce(change, reason="looked at it, nothing was mended")
@@ -118,7 +118,7 @@ def test_a_failed_run_that_applied_nothing_leaves_it_authorized(house: House) ->
     assert {"start_rollback", "restore"} & set(house.exits(change, "theo")) == set()
     with pytest.raises(executing.NothingToRollBack):
         executing.start_rollback(**house.signing(change, "theo"), reason="to be sure")
-    with pytest.raises(executing.RetryNeedsReason):
+    with pytest.raises(attempts.RetryNeedsReason):
         house.produce(change)
     house.sql("production", "DROP TABLE thing")
     house.sql("production", OUTSIDER)

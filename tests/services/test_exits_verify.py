@@ -10,7 +10,7 @@ import pytest
 from changecontrol.local.testing import Servers
 from changecontrol.models import Incident
 from changecontrol.rules.lifecycle import Status
-from changecontrol.services import executing
+from changecontrol.services import attempts, executing
 from tests.services.house import OUTSIDER, House
 
 pytestmark = pytest.mark.usefixtures("own_database")
@@ -38,7 +38,7 @@ def test_a_verify_that_fails_after_commit_is_failed_and_complete(
     assert house.fresh(change).status == Status.AUTHORIZED
     offered = house.exits(change, "theo")
     assert {key for key, refusal in offered.items() if not refusal} == {"start_production", "start_rollback"}
-    with pytest.raises(executing.RetryNeedsReason):
+    with pytest.raises(attempts.RetryNeedsReason):
         house.produce(change)
     house.sql("production", "DROP TABLE note")
     again = house.produce(change, reason="the note is gone")

@@ -17,7 +17,7 @@ from changecontrol.models import ChangeRequest, Errand, Execution, LedgerCopy, S
 from changecontrol.rules.gates import GatesUnmet
 from changecontrol.rules.lifecycle import Status
 from changecontrol.rules.signing import DutyMissing
-from changecontrol.services import drafting, errands, executing, ledger_copies, standing
+from changecontrol.services import attempts, drafting, errands, executing, ledger_copies, standing
 from changecontrol.services.administering import ReasonMissing
 from changecontrol.services.matrix import matrix
 from tests.factories import PASSWORD, carry_out
@@ -95,7 +95,7 @@ def cell(number: int) -> str:
 
 def on_staging(house: House, change: ChangeRequest) -> str:
     target, change = place("staging"), house.fresh(change)
-    said = executing.effect_on(change, target)
+    said = attempts.effect_on(change, target)
     assert said == standing.read(change).effect(target)
     return said
 
