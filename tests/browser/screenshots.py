@@ -31,7 +31,7 @@ PAGES = {
     "repository": ("ada", "/repository/"),
 }
 #: pixels from the top that a picture shows at most
-TALLEST = 1100
+TALLEST = 1000
 
 
 def sign_in(page: Page, url: str, username: str) -> None:
