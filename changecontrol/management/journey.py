@@ -211,6 +211,8 @@ class Journey:
                 nonlocal told
                 for event in run.events.filter(number__gt=told).order_by("number"):
                     told = event.number
+                    if event.kind == "statement_done":
+                        continue  # a script of a hundred statements would bury what matters
                     self.say(f"          {event.at:%H:%M:%S} {run.target.name}: {event.text}")
                 run.refresh_from_db()
                 return run.state not in OPEN_STATES

@@ -116,6 +116,9 @@ def next_action(known: Standing, facts: Facts, actions: Sequence[Action]) -> str
     """Return who owes what next, as a heading, a colon and a sentence."""
     if facts.status in ENDED:
         return ENDED[facts.status]
+    if facts.status is Status.AUTHORIZED and facts.production_applied and not facts.open_executions:
+        where = ", ".join(facts.production_applied)
+        return f"Steps of it are on {where}: a tech lead resumes the run, rolls back what is on, or restores."
     mine = next((one for one in actions if one.primary and not one.refusal and one.key in MINE), None)
     if mine is not None:
         return MINE[mine.key]

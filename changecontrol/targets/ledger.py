@@ -6,13 +6,13 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+import changecontrol
 from changecontrol.rules.refusal import Refused
 from changecontrol.targets.folding import LedgerRow, Net, net
 from changecontrol.targets.ledger_ddl import APPEND_ONLY, FENCED, SCHEMA_SQL
@@ -214,7 +214,4 @@ def _stamp(
 
 
 def _version() -> str:
-    try:
-        return metadata.version("changecontrol")
-    except metadata.PackageNotFoundError:
-        return "unpackaged"
+    return changecontrol.__version__

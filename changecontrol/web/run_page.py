@@ -113,7 +113,7 @@ def _tally(execution: Execution, view: Any, steps: list[dict[str, Any]]) -> list
     heard = saying.relative(execution.heartbeat_at, now) if execution.heartbeat_at else "not yet"
     return [
         first,
-        {"term": "Steps", "value": f"{done} of {len(steps)}", "note": "committed or skipped"},
+        {"term": "Steps", "value": f"{done} of {len(steps)}", "note": "verify script and checks counted"},
         {
             "term": "On the target now",
             "value": words.EFFECT[execution.effect][0] if execution.ended_at else "not read yet",
@@ -190,7 +190,7 @@ def parts(execution: Execution, *, after: int = 0) -> dict[str, Any]:
 def _counted(steps: list[dict[str, Any]]) -> str:
     done = sum(1 for step in steps if step["css"] == "is-done")
     running = sum(1 for step in steps if step["css"] == "is-now")
-    return f"{done} of {len(steps)} committed" + (f", {running} running" if running else "")
+    return f"{done} of {len(steps)} done" + (f", {running} running" if running else "")
 
 
 def _abort_says(execution: Execution) -> str:
