@@ -60,6 +60,7 @@ class Facts:
     production_applied: tuple[str, ...] = ()
     open_executions: tuple[str, ...] = ()
     unregistered_targets: tuple[str, ...] = ()
+    staging_unregistered: tuple[str, ...] = ()
     drifted_targets: tuple[str, ...] = ()
     accepted_age_days: float | None = None
     acceptance_days: int = 7
@@ -233,6 +234,10 @@ def _run_staging(facts: Facts) -> list[Unmet]:
         found.append(Unmet(f"{facts.code} is {facts.status}, and only an approved change runs on staging.", "QA"))
     if not facts.staging_targets:
         found.append(Unmet("No staging target is registered, so nothing can be proven.", "administrator"))
+    found += [
+        Unmet(f"The staging target {name} is not registered, or its ledger is not created yet.", "administrator")
+        for name in facts.staging_unregistered
+    ]
     return found + _order(facts, "staging")
 
 

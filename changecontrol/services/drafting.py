@@ -9,7 +9,7 @@ from django.db import IntegrityError
 
 from changecontrol.models import ChangeAuthor, ChangeRequest, ChecklistItem, Person, Revision, Waiver
 from changecontrol.rules import checklists
-from changecontrol.rules.lifecycle import FINAL, Duty, Status
+from changecontrol.rules.lifecycle import FINAL, Duty, Move, Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import BARS_NOBODY
 from changecontrol.services import ceremony, content, freezing, moving, numbering
@@ -22,6 +22,11 @@ class OnlyAuthors(Refused):
 
 class AlreadyOpen(Refused):
     """Migration {number:03d} already has an open change, {code}. One migration has one open change at a time."""
+
+
+class AlreadyLanded(Refused):
+    """{code} brought migration {number:03d} to production and is closed. What has to change now is a new migration with
+    the next number; it can say that it supersedes {code}."""
 
 
 class StillOpen(Refused):
@@ -96,6 +101,10 @@ def _refuse_second(migration_number: int) -> None:
     other = ChangeRequest.objects.open().filter(migration_number=migration_number).first()
     if other is not None:
         raise AlreadyOpen(number=migration_number, code=other.code)
+    ended = ChangeRequest.objects.filter(migration_number=migration_number, status=Status.CLOSED)
+    landed = ended.filter(moves__move=Move.DEPLOY).exclude(moves__move=Move.ROLL_BACK).first()
+    if landed is not None:
+        raise AlreadyLanded(number=migration_number, code=landed.code)
 
 
 def _superseded(code: str) -> ChangeRequest | None:

@@ -88,6 +88,9 @@ def gather(
         production_incomplete=_names(one for one in production if checklist_facts.incomplete(known, one)),
         production_applied=_names(applied),
         open_executions=tuple(one.code for one in known.executions if one.is_open),
+        staging_unregistered=_names(
+            one for one in known.targets if one.uuid is None and one.environment.kind == Environment.Kind.STAGING
+        ),
         unregistered_targets=_names(
             one for one in known.targets if one.uuid is None and one.environment.kind != Environment.Kind.DEVELOPMENT
         ),
