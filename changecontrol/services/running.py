@@ -195,4 +195,9 @@ def _on_target(execution: Execution, journal: Journal) -> Result:
             if different := ledger_copies.differences(target=target, rows=rows):
                 raise LedgerDisagrees(target=target.name, difference=" ".join(different))
             ledger_copies.copy(target=target, rows=rows)
-            return Passes(execution, session, journal, where).run()
+            passes = Passes(execution, session, journal, where)
+            try:
+                return passes.run()
+            finally:
+                if passes.session is not session:  # a killed backend made it open another one
+                    passes.session.close()

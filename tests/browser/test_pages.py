@@ -50,7 +50,7 @@ def seen(stack: Stack) -> Iterator[Seen]:
     review = stack.journey.review(stack.submitted(number), "technical review")
     path = stack.repository / f"{review.migration_name}.sql"
     path.write_text(path.read_text().replace("'A note'", "'Another note'"))
-    deployed = ChangeRequest.objects.get(migration_number=1)
+    deployed = ChangeRequest.objects.filter(status="deployed").latest("migration_number")
     theo = stack.journey.who("theo")
     waiting = executing.start_rollback(
         change_id=deployed.pk,
@@ -61,7 +61,7 @@ def seen(stack: Stack) -> Iterator[Seen]:
         reason="A drill; nobody signs as the second person.",
         now=timezone.now(),
     )[0]
-    incident = Incident.objects.get(change=deployed)
+    incident = Incident.objects.filter(change=deployed).latest("pk")
     staged = Execution.objects.filter(change=deployed, purpose="stage").latest("pk")
     yield Seen(deployed, draft, review, staged, waiting, incident, stack.add_note("unopened"))
     executing.abort(execution_id=waiting.pk, actor=theo, reason="The drill is over.", now=timezone.now())

@@ -127,7 +127,7 @@ class Lane:
         run: Execution | None = None
         strike: Strike | None = None
         while True:
-            aim = self._next(left, stage, number, direction)
+            aim = self._next(left, stage, number, direction, building=run is not None)
             before, strike = strike, Strike(aim, stage, number, self.machinery, self.dice) if aim else None
             if before:
                 before.close(but=strike.gate if strike else "")
@@ -168,13 +168,15 @@ class Lane:
         self.say(f"{self.name}: {run.code} kill {len(self.goal.blows)}: {blow.aim.kind}, {blow.aim.window}, {blow.met}")
         return True
 
-    def _next(self, left: deque[Aim], stage: Stage, number: int, direction: str) -> Aim | None:
+    def _next(self, left: deque[Aim], stage: Stage, number: int, direction: str, *, building: bool) -> Aim | None:
         """The next strike that is still possible: its step is not on yet, its index is as it must be."""
         while left and not self.goal.met:
             aim = left.popleft()
             if direction and aim.step in stage.on(number, direction):
                 continue
-            if stage.half_built(number, aim.step) == (aim.window is Window.REMOVAL):
+            # an index that a run is still building looks half built, and nobody is going to remove it
+            half_built = not building and stage.half_built(number, aim.step)
+            if half_built == (aim.window is Window.REMOVAL):
                 return aim
         return None
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from changecontrol.models import ChecklistItem, Execution, Person
 from changecontrol.rules.lifecycle import Effect, State
-from changecontrol.services import checking, closing, executing, people, running, settling, signing_in
+from changecontrol.services import attempts, checking, closing, people, running, settling, signing_in
 from changecontrol.services.journal import Journal
 from changecontrol.services.passes import Result
 from changecontrol.services.recording import acting
@@ -94,7 +94,7 @@ def test_a_run_that_breaks_in_our_own_code_leaves_no_heart_beating(monkeypatch: 
     def broken(*_: Any, **__: Any) -> str:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(executing, "effect_on", broken)
+    monkeypatch.setattr(attempts, "effect_on", broken)
     with contextlib.suppress(RuntimeError):
         running.run(execution_id=run.pk, clock=now, worker="test:1")
     assert not [one for one in threading.enumerate() if isinstance(one, Journal)]
