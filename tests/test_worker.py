@@ -57,10 +57,12 @@ def answered(errand: Errand, log: Path) -> Errand:
 def test_it_answers_the_bell_and_outlives_nonsense(worker: Path, servers: Servers, tmp_path: Path) -> None:
     place = Place(servers, tmp_path)
     ada = Person.objects.get(username="ada")
-    for kwargs in ({}, {"errand_id": "1; DROP TABLE person"}, {"errand_id": 2**70}, {"sql": "DROP TABLE person"}):
-        app.send_task(dispatch.RUN_ERRAND, kwargs=kwargs, queue="staging")
-        app.send_task(dispatch.RUN, args=(1, 2, 3), kwargs=kwargs, queue="staging")
-    app.send_task("changecontrol.made_up", queue="staging")
+    # a connection of its own: the pool may still lead to the broker of an earlier test
+    with app.connection_for_write() as wire:
+        for kwargs in ({}, {"errand_id": "1; DROP TABLE person"}, {"errand_id": 2**70}, {"sql": "DROP TABLE person"}):
+            app.send_task(dispatch.RUN_ERRAND, kwargs=kwargs, queue="staging", connection=wire)
+            app.send_task(dispatch.RUN, args=(1, 2, 3), kwargs=kwargs, queue="staging", connection=wire)
+        app.send_task("changecontrol.made_up", queue="staging", connection=wire)
     dispatch.ring(queue="staging", execution_id=123_456)
     dispatch.ring(queue="staging")
     first = answered(errands.probe(target_id=place.pk, actor=ada, now=timezone.now()), worker)
