@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from django.utils import timezone
 
 from changecontrol import dispatch
@@ -26,6 +27,8 @@ PATIENCE_S = 60
 @pytest.fixture
 def worker(own_database: str, servers: Servers, tmp_path: Path) -> Iterator[Path]:
     """A worker of queue staging on this test's database; gives the path of its log."""
+    with redis.Redis.from_url(servers.broker.url) as broker:
+        broker.flushdb()  # bells of earlier tests would be answered before this test's own
     log = tmp_path / "worker.log"
     command = [sys.executable, "-m", "celery", "-A", "changecontrol.celery:app", "worker", "-Q", "staging"]
     command += ["--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "info"]
