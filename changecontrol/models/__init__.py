@@ -13,6 +13,8 @@ from changecontrol.models.checklists import ChecklistItem, Evidence
 from changecontrol.models.executions import Execution, ExecutionEvent, LedgerCopy
 from changecontrol.models.incidents import Incident, Watch
 from changecontrol.models.people import DutyChange, Person
+from changecontrol.models.rehearsals import Rehearsal
+from changecontrol.models.series import ReleaseAttestation, Series
 from changecontrol.models.signatures import FailedSigning, Signature
 from changecontrol.models.targets import Environment, Errand, Target
 
@@ -32,7 +34,10 @@ __all__ = [
     "LedgerCopy",
     "LegalMove",
     "Person",
+    "Rehearsal",
+    "ReleaseAttestation",
     "Revision",
+    "Series",
     "Signature",
     "StatusMove",
     "Target",

@@ -116,6 +116,15 @@ class ChangeRequest(models.Model):
         related_name="+",
         db_comment="Who asked for the compliance review although no rule demanded it.",
     )
+    series = models.ForeignKey(
+        "changecontrol.Series",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="changes",
+        db_comment="The series it belongs to.",
+    )
+    series_position = models.PositiveSmallIntegerField(null=True, blank=True, db_comment="1, 2, 3 ... in its series.")
     # identity, fixed at submit
     content = models.TextField(blank=True, db_comment="Canonical JSON of what is signed; fixed at submit.")
     content_digest = models.CharField(

@@ -108,6 +108,16 @@ class Execution(models.Model):
     )
     abort_asked_at = models.DateTimeField(null=True, blank=True, db_comment="When.")
     abort_reason = models.TextField(blank=True, db_comment="Why.")
+    pause_asked_by = models.ForeignKey(
+        "changecontrol.Person",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_comment="Who asked to pause; empty while it is not to pause.",
+    )
+    pause_asked_at = models.DateTimeField(null=True, blank=True, db_comment="When; empty while it is not to pause.")
+    pause_reason = models.TextField(blank=True, db_comment="Why.")
 
     objects = ExecutionQuerySet.as_manager()
 

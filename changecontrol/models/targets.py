@@ -117,6 +117,7 @@ class Errand(models.Model):
         COMPARE = "compare"
         ADOPT = "adopt"
         RESOLVE = "resolve"
+        REHEARSE = "rehearse"
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -125,7 +126,7 @@ class Errand(models.Model):
         REFUSED = "refused"
 
     kind = models.CharField(
-        max_length=20, choices=Kind, db_comment="register, register anew, probe, compare, adopt or resolve."
+        max_length=20, choices=Kind, db_comment="register, register anew, probe, compare, adopt, resolve or rehearse."
     )
     target = models.ForeignKey(Target, models.PROTECT, related_name="errands", db_comment="The target.")
     execution = models.ForeignKey(
@@ -144,7 +145,16 @@ class Errand(models.Model):
         related_name="errands",
         db_comment="Signature that allows it, where one is needed.",
     )
+    revision = models.ForeignKey(
+        "changecontrol.Revision",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="errands",
+        db_comment="The revision to rehearse, if any.",
+    )
     params = models.JSONField(default=dict, db_comment="What was asked.")
+    said = models.CharField(max_length=300, blank=True, db_comment="What its worker is doing right now, for pages.")
     state = models.CharField(
         max_length=20, choices=State, default=State.QUEUED, db_comment="queued, running, done or refused."
     )

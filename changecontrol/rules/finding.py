@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 #: From harmless to worst. `error` and `critical` block submission until they are waived with a reason.
 SEVERITIES = ("note", "warning", "error", "critical")
@@ -19,6 +20,7 @@ class Finding:
     column: int
     message: str
     rewrite: str = ""
+    basis: str = "predicted"  # or "observed": a rehearsal saw it
 
     @property
     def blocks(self) -> bool:
@@ -29,3 +31,7 @@ class Finding:
     def place(self) -> str:
         """File, line and column the way compilers write them, so that editors can jump there."""
         return f"{self.file}:{self.line}:{self.column}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: rule, severity, file, line, column, message, rewrite, basis."""
+        return asdict(self)
