@@ -107,7 +107,8 @@ class Machinery:
     def _kill_child(self, execution: Execution) -> datetime:
         pid = int(execution.worker.rpartition(":")[2])
         at = _now()
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # a blow of another lane at its worker took it along
+            os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not _lives(pid), f"the end of worker process {pid}")
         return at
 

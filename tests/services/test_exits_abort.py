@@ -27,6 +27,13 @@ BACKFILL = (
 )
 DROP_COLOR = "-- Rollback: 001 - first\nBEGIN;\nALTER TABLE thing DROP COLUMN color;\nCOMMIT;\n"
 
+#: the last batch waits for who holds the advisory lock 5000; a lock on the row itself would stop the first step
+STOPPER = (
+    "CREATE FUNCTION stopper() RETURNS trigger LANGUAGE plpgsql AS $$"
+    " BEGIN PERFORM pg_advisory_xact_lock(5000); RETURN NEW; END $$",
+    "CREATE TRIGGER stopper BEFORE UPDATE ON thing FOR EACH ROW WHEN (NEW.id = 5000) EXECUTE FUNCTION stopper()",
+)
+
 
 def abort(house: House, run: Execution, username: str, reason: str = "the window closes") -> Execution:
     return executing.abort(execution_id=run.pk, actor=house.who(username), reason=reason, now=now())
@@ -71,6 +78,8 @@ def test_a_working_run_stops_and_goes_on_behind_its_last_batch(servers: Servers,
     house = House(servers, tmp_path, settings, first=BACKFILL, rollback=DROP_COLOR)
     house.sql("development", "CREATE TABLE thing AS SELECT generate_series(1, 5000) AS id")
     house.sql("development", "ALTER TABLE thing ADD PRIMARY KEY (id)")
+    for text in STOPPER:
+        house.sql("development", text)
     change = house.journey.open(1)
     target = next(one for one in house.places if one.name == "development")
     run = executing.start_development(
@@ -83,12 +92,10 @@ def test_a_working_run_stops_and_goes_on_behind_its_last_batch(servers: Servers,
         finally:
             connection.close()
 
-    with psycopg.connect(house.dsn("development")) as other:  # somebody holds a row of the last batch
+    with psycopg.connect(house.dsn("development")) as other:
+        other.execute("SELECT pg_advisory_lock(5000)")
         worker = threading.Thread(target=work)
-        until_added = "SELECT count(*) FROM pg_attribute WHERE attrelid = 'thing'::regclass AND attname = 'color'"
         worker.start()
-        until(lambda: house.sql("development", until_added) == [(1,)], "the first step never ended")
-        other.execute("SELECT FROM thing WHERE id = 5000 FOR UPDATE")
         until(lambda: run.events.filter(kind="progress").exists(), "no batch was ever told")
         abort(house, run, "ada", "the clinic opens")
         worker.join(60)
