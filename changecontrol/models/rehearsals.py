@@ -49,6 +49,7 @@ class Rehearsal(models.Model):
     lossless = models.BooleanField(null=True, db_comment="Whether the rollback keeps all data; null: not exercised.")
     basis = models.CharField(max_length=12, db_comment="schema, copy or migrations: what the copy was built from.")
     catalog_before = models.CharField(max_length=64, blank=True, db_comment="Catalog fingerprint of the copy before.")
+    findings = models.JSONField(default=list, db_comment="Final findings, as the certificate has them.")
     certificate = models.TextField(db_comment="Canonical JSON of the certificate.")
     certificate_digest = models.CharField(max_length=64, db_comment="SHA-256 of the certificate.")
     asked_by = models.ForeignKey(

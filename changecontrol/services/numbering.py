@@ -1,10 +1,10 @@
-"""CR-NNNN, E-NNNN, I-NNNN: allocated without gaps and without races."""
+"""CR-NNNN, E-NNNN, I-NNNN, R-NNNN: allocated without gaps and without races."""
 
 from __future__ import annotations
 
 from changecontrol.models import CodeCounter
 
-PREFIXES = {"change": "CR", "execution": "E", "incident": "I"}
+PREFIXES = {"change": "CR", "execution": "E", "incident": "I", "rehearsal": "R"}
 
 
 def take(name: str) -> tuple[int, str]:
