@@ -1,10 +1,11 @@
-"""The comments at the top of a file: the strategy document's fields, and the three declarations of ours.
+"""The comments at the top of a file: the strategy document's fields, and the four declarations of ours.
 
 -- Migration: 002 - Add audit metadata        -- Rollback: 002 - Add audit metadata   (in a rollback file)
 -- Ticket: TICKET-001                         -- Rollback: lossy, device_info is lost (in a forward file)
 -- Author: Ada Lindqvist                      -- Requires-release: app >= 2.4
 -- Date: 2026-01-31                           -- After-rollback: passes               (in a verify file)
 -- Purpose:                                   -- Dependencies: none, or 001, 002
+-- Series: rename-left-on, 2 of 3             (this migration's place in a series of changes)
 -- One or several lines.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from changecontrol.rules import releases
 from changecontrol.rules.finding import Finding
 from changecontrol.rules.lexer import Token
 from changecontrol.rules.plan import Direction, Header, RollbackClass
@@ -25,11 +27,16 @@ _RULER = re.compile(r"[=\-*#~_\s]*")
 _NUMBERED = re.compile(r"([0-9A-Za-z]+)\s*(?:[-–—:]\s*(.*))?")
 _CLASS = re.compile(r"(lossless|lossy|conditional|forward-fix only|restore only)\b[\s,;:.–—-]*(.*)", re.I | re.S)
 _NUMBERS = re.compile(r"\d{3}(?:\s*,\s*\d{3})*")
+_SERIES = re.compile(r"([a-z0-9]+(?:-[a-z0-9]+)*),?\s+(\d{1,2}) of (\d{1,2})")
 _PLACEHOLDER = re.compile(
     r"\bX{3}\b|YYYY-MM-DD|\[Your Name\]|^Brief description of what|^List any prerequisite|\bTODO\b"
 )
+#: Length of a series' name.
+SLUG_LIMIT = 80
 _MANY_LINES = ("purpose", "dependencies", "rollback")
-_KNOWN = (*_MANY_LINES, "requires-release", "migration", "ticket", "author", "date", "verify", "after-rollback")
+_KNOWN = (
+    *_MANY_LINES, "series", "requires-release", "migration", "ticket", "author", "date", "verify", "after-rollback",
+)  # fmt: skip
 _REQUIRED = ("migration", "ticket", "author", "date", "purpose", "dependencies")
 
 
@@ -111,8 +118,12 @@ def _take(header: Header, name: str, item: _Field, direction: Direction, found: 
         return _rollback_class(header, item, found)
     if name == "dependencies":
         return _dependencies(header, item, found)
+    if name == "series":
+        return _series(header, item, found)
     if name == "date":
         _check_date(item, found)
+    if name == "requires-release":
+        _check_release(item, found)
     if name == "after-rollback" and item.text.lower() not in ("passes", "fails"):
         found.add("after-rollback", "error", item.offset, "After-rollback is either “passes” or “fails”.")
     value = item.text.lower() if name == "after-rollback" else item.text
@@ -166,6 +177,25 @@ def _dependencies(header: Header, item: _Field, found: _Findings) -> Header:
             message = f"A migration cannot depend on {number}, which does not come before it."
             found.add("dependencies-order", "error", item.offset, message)
     return replace(header, dependencies=numbers)
+
+
+def _series(header: Header, item: _Field, found: _Findings) -> Header:
+    match = _SERIES.fullmatch(item.text)
+    position, length = (int(match.group(2)), int(match.group(3))) if match else (0, 0)
+    if match is None or len(match.group(1)) > SLUG_LIMIT or not 1 <= position <= length:
+        message = (
+            f"“{item.text}” names no place in a series: lower-case words joined by hyphens (at most {SLUG_LIMIT} "
+            "characters), a comma, and a place such as 2 of 3."
+        )
+        found.add("series", "error", item.offset, message, "-- Series: rename-left-on, 2 of 3")
+        return header
+    return replace(header, series=match.group(1), series_position=position, series_length=length)
+
+
+def _check_release(item: _Field, found: _Findings) -> None:
+    if releases.parse(item.text) is None:
+        message = f"“{item.text}” names no release that could be waited for: write the application, >= and a version."
+        found.add("requires-release", "error", item.offset, message, "-- Requires-release: app >= 4.2.0")
 
 
 def _check_date(item: _Field, found: _Findings) -> None:

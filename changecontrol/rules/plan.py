@@ -106,6 +106,9 @@ class Header:
     requires_release: str = ""
     after_rollback: str = ""  # "passes" in a verify script that does not fail after rollback
     extra: tuple[tuple[str, str], ...] = ()  # other "-- Word: text" lines, in order
+    series: str = ""  # name of the series it belongs to; empty for none
+    series_position: int = 0  # 1, 2, 3 … in its series; 0 for none
+    series_length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,11 @@ class Script:
 def to_json(script: Script) -> dict[str, Any]:
     """Give the plan as plain JSON values (dict, list, str, int, bool, None); `from_json` gives back an equal Script."""
     value: dict[str, Any] = _plain(asdict(script))
+    # Plans frozen before there were series hold no such fields; without a series none is written, so that the same
+    # bytes give the same digest as then.
+    if not script.header.series:
+        for name in ("series", "series_position", "series_length"):
+            del value["header"][name]
     return {"schema": PLAN_SCHEMA, **value}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from changecontrol.rules.script import Direction, Finding, RollbackClass, read_header
+from changecontrol.rules.script import Direction, Finding, RollbackClass, from_json, read_header, to_json
 from tests.rules.reading import read
 
 TEMPLATE = """\
@@ -154,3 +154,32 @@ def test_it_finds_if_not_exists_where_it_hides_something() -> None:
 def test_it_finds_hidden_characters_and_empty_transactions() -> None:
     assert found("SELECT 1;\n-- \u202e x\n") == [("hidden-character", "error", 2)]
     assert found("BEGIN; COMMIT; SELECT 1;") == [("empty-transaction", "warning", 1)]
+
+
+def test_it_reads_the_place_in_a_series() -> None:
+    header = read("-- Series: rename-left-on, 2 of 3\nSELECT 1;").header
+    assert (header.series, header.series_position, header.series_length) == ("rename-left-on", 2, 3)
+    assert header.extra == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["rename", "Rename-It, 1 of 2", "x, 0 of 2", "x, 3 of 2", "x, 1 of", f"{'a' * 81}, 1 of 2"]
+)
+def test_a_place_in_a_series_that_cannot_be_read_is_an_error(text: str) -> None:
+    script = read(f"-- Series: {text}\nSELECT 1;")
+    assert script.header.series == ""
+    assert ("series", "error") in [(one.rule, one.severity) for one in script.findings]
+
+
+def test_a_release_that_nobody_could_wait_for_is_an_error() -> None:
+    script = read("-- Requires-release: the new one\nSELECT 1;")
+    assert ("requires-release", "error") in [(one.rule, one.severity) for one in script.findings]
+    assert "requires-release" not in rules(read("-- Requires-release: app >= 4.2\nSELECT 1;").findings)
+
+
+def test_plans_from_before_there_were_series_stay_readable_and_keep_their_digest() -> None:
+    plan = to_json(read("-- Migration: 002 - x\nSELECT 1;"))
+    assert "series" not in plan["header"]
+    assert from_json(plan) == read("-- Migration: 002 - x\nSELECT 1;")
+    with_series = read("-- Series: x, 1 of 2\nSELECT 1;")
+    assert from_json(to_json(with_series)) == with_series
