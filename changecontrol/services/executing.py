@@ -1,4 +1,4 @@
-"""Asking for runs: development, staging, production, rollback; aborting; the second person."""
+"""Asking for runs: development, staging, production, rollback; the second person. Interrupting is offered here too."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from changecontrol.rules.lifecycle import Duty, Purpose, State, Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import attempts, ceremony, facts, moving, numbering
+from changecontrol.services.interrupting import AbortNeedsReason as AbortNeedsReason
+from changecontrol.services.interrupting import AlreadyEnded as AlreadyEnded
+from changecontrol.services.interrupting import NotPaused as NotPaused
+from changecontrol.services.interrupting import NotRunning as NotRunning
+from changecontrol.services.interrupting import OnlyDuty as OnlyDuty
+from changecontrol.services.interrupting import PausedAlready as PausedAlready
+from changecontrol.services.interrupting import PauseNeedsReason as PauseNeedsReason
+from changecontrol.services.interrupting import abort as abort
+from changecontrol.services.interrupting import pause as pause
+from changecontrol.services.interrupting import resume as resume
 from changecontrol.services.recording import acting
 
 #: statuses in which staging may be rolled back, so that the change can leave backwards
@@ -30,10 +40,6 @@ class NoSuchDirection(Refused):
     """A run goes forward or is a rollback. Choose one of the two."""
 
 
-class OnlyDuty(Refused):
-    """Only {duties} can {what}. Ask an administrator if this duty is yours."""
-
-
 class NothingToRollBack(Refused):
     """Nothing of {code} is applied on {where}, so there is nothing to roll back."""
 
@@ -44,14 +50,6 @@ class NothingToRun(Refused):
 
 class NotApplicableNow(Refused):
     """{code} is {status}; {what} is possible only while it is {when}."""
-
-
-class AbortNeedsReason(Refused):
-    """Say why {code} is to be aborted. The run goes on."""
-
-
-class AlreadyEnded(Refused):
-    """{code} has already ended ({state}). There is nothing to abort."""
 
 
 class SamePerson(Refused):
@@ -241,35 +239,6 @@ def second_sign(*, execution_id: int, signer: Person, password: str, content_dig
         )
         dispatch.ring(queue=execution.target.environment.queue, execution_id=execution.pk)
         return signature
-
-
-def abort(*, execution_id: int, actor: Person, reason: str, now: datetime) -> Execution:
-    """Ask for the end of a run: a queued one is cancelled at once, a running one stops at its next safe point."""
-    held = moving.fresh_duties(actor)
-    with acting(actor, reason=reason):
-        execution = (
-            Execution.objects.select_for_update(of=("self",)).select_related("target__environment").get(pk=execution_id)
-        )
-        allowed = (
-            {Duty.TECH_LEAD, Duty.QA}
-            if execution.purpose in (Purpose.STAGE, Purpose.UNDO_STAGING)
-            else {Duty.TECH_LEAD}
-        )
-        if execution.purpose == Purpose.DEVELOP or execution.requested_by_id == actor.pk:
-            allowed |= {Duty.AUTHOR}
-        if not held & allowed:
-            raise OnlyDuty(duties=" or ".join(sorted(allowed)), what="abort this run")
-        if not reason.strip():
-            raise AbortNeedsReason(code=execution.code)
-        if execution.state == State.QUEUED:
-            execution.state = State.CANCELLED.value
-            execution.ended_at = now
-            execution.sentence = f"Cancelled before it started: {reason.strip()}"
-        elif execution.state != State.RUNNING:
-            raise AlreadyEnded(code=execution.code, state=execution.state)
-        execution.abort_asked_by, execution.abort_asked_at, execution.abort_reason = actor, now, reason.strip()
-        execution.save()
-        return execution
 
 
 def open_incident(change: ChangeRequest, *, execution: Execution, title: str, now: datetime) -> Incident:

@@ -79,6 +79,7 @@ class Journal(threading.Thread):
         self._bell = threading.Condition()
         self._closing = False
         self._reason: str | None = None
+        self._pause: str | None = None
         self._lost = False
         self._down = False
 
@@ -115,6 +116,10 @@ class Journal(threading.Thread):
     def stop(self) -> str | None:
         """Return why the run has to end now: a person's abort, or a lease that somebody else holds; None to go on."""
         return "The claim on this run was lost; another worker may hold it." if self._lost else self._reason
+
+    def hold(self) -> str | None:
+        """Return why the run has to pause at its next safe point, as long as a person wants it; None to go on."""
+        return self._pause
 
     def may_continue(self) -> str | None:
         """Return why no further step may start: our own database does not answer. None to go on."""
@@ -175,6 +180,7 @@ class Journal(threading.Thread):
         with acting(WORKER):
             mine = Execution.objects.filter(pk=self.execution_id, lease_token=self.token)
             self._lost = not mine.filter(state__in=[State.RUNNING, State.LOST]).update(heartbeat_at=self.clock())
-            asked = mine.exclude(abort_asked_at=None).values_list("abort_reason", flat=True).first()
-            if asked is not None:
-                self._reason = asked
+            asked = mine.values("abort_asked_at", "abort_reason", "pause_asked_at", "pause_reason").first() or {}
+            if asked.get("abort_asked_at"):
+                self._reason = asked["abort_reason"]
+            self._pause = asked["pause_reason"] if asked.get("pause_asked_at") else None

@@ -136,6 +136,7 @@ class Passes:
             stop=self.journal.stop,
             limits=Limits(deadline_s=settings.RUN_DEADLINE_SECONDS),
             may_continue=self.journal.may_continue,
+            hold=self.journal.hold,
         )
         self.effect = Effect(outcome.effect)
         entry: dict[str, Any] = {"phase": phase, "direction": direction, "state": outcome.state}

@@ -39,6 +39,7 @@ def run_batched(run: Run, step: Step) -> None:
     began = time.monotonic()
     while True:
         while _next(run, step, batch, walk):
+            run.watch.hold_if_asked()
             if run.watch.asked_to_stop():
                 raise run.aborted()
             if run.watch.remaining_s <= 0:

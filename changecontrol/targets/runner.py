@@ -2,7 +2,7 @@
 
 Events, by kind: run_started, step_skipped, step_started, statement_done (ms, rows), notice (severity), waiting (pid,
 user, application, mode, query_age_s ...), retry (attempt, sqlstate), progress (rows, total, rate, eta_s, batch, key),
-committed, step_failed, aborted.
+paused, resumed (paused_s), throttled (reason, waited_s), vacuumed (table, ms), committed, step_failed, aborted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from changecontrol.targets.backfill import run_batched
 from changecontrol.targets.checking import CheckRow, VerifyResult, check, fallen, verify
 from changecontrol.targets.connection import Session, lock_is_held
 from changecontrol.targets.outcome import Effect, Event, Failure, Limits, Order, Outcome, State
+from changecontrol.targets.probe import Probe
 from changecontrol.targets.running import CommitUnclear, Halt, Run, roll_back
 from changecontrol.targets.transaction import run_transaction
 from changecontrol.targets.watching import Watch
@@ -49,14 +50,18 @@ def run(
     stop: Callable[[], str | None] = lambda: None,
     limits: Limits | None = None,
     may_continue: Callable[[], bool | str | None] = lambda: True,
+    hold: Callable[[], str | None] = lambda: None,
     reconnect: Callable[[], Session] | None = None,
+    probe: Probe | None = None,
 ) -> Outcome:
     """Run every step of the script that is not on the target yet. Never raises for what a target may do.
 
     The caller holds `connection.lock` around it. All callbacks run in the calling thread. `stop` gives a reason to
     abort, asked between statements and every 200 ms while one is in flight, which is then canceled. `may_continue`
-    is asked before each step: True or None goes on; False or a sentence ends the run there. `reconnect` opens a
-    fresh session after a broken one, to learn what is on; by default the same way as `conn` was opened.
+    is asked before each step: True or None goes on; False or a sentence ends the run there. `hold` gives a reason to
+    pause, asked between steps and between batches, where no transaction is open and nothing but the advisory lock is
+    held; the run goes on once it gives None, and ends as ever on an abort or at the deadline. `reconnect` opens a fresh
+    session after a broken one, to learn what is on; by default the same way as `conn` was opened.
     """
     if order.direction != script.direction.value or script.direction is Direction.VERIFY:
         raise ValueError(f"an order for {order.direction} does not fit a {script.direction} script")
@@ -70,12 +75,15 @@ def run(
     except psycopg.Error as error:
         failure = errors.lost_connection(error, step=None, statement=None) if conn.closed else errors.explain(error)
         return Outcome("failed", "unknown", failure, 0, steps)
-    watch = Watch(conn, on_event=on_event, stop=stop, ends_at=time.monotonic() + limits.deadline_s)
-    state = Run(conn, script, order, limits, watch, net, conn.info.backend_pid, done=done)
+    watch = Watch(conn, on_event=on_event, stop=stop, hold=hold, ends_at=time.monotonic() + limits.deadline_s)
+    watch.hides_debug = probe is not None
+    state = Run(conn, script, order, limits, watch, net, conn.info.backend_pid, probe, done=done)
     try:
         return _run(state, may_continue, reconnect or (lambda: conn.twin("again")))
     finally:
         watch.close()
+        if probe:
+            probe.close()
         if state.session is not conn:
             state.session.close()
         if not conn.closed:
@@ -119,7 +127,9 @@ def _one(run: Run, step: Step, may_continue: Callable[[], bool | str | None], he
         case StepKind.SINGLE:
             concurrent.run_single(run, step)
         case StepKind.BATCHED:
-            run_batched(run, step)
+            if run.probe:
+                run.probe.begin(step)
+            run.observed(step.statements[0], lambda: run_batched(run, step))
     run.done.add(step.number)
     run.current, run.watch.statement = None, None
     ms = round((time.monotonic() - started) * 1000, 1)
@@ -128,7 +138,8 @@ def _one(run: Run, step: Step, may_continue: Callable[[], bool | str | None], he
 
 
 def _ask(run: Run, step: Step, may_continue: Callable[[], bool | str | None], held: bool) -> None:
-    """Everything that may end a run between two steps."""
+    """Everything that may hold or end a run between two steps."""
+    run.watch.hold_if_asked()
     if run.watch.asked_to_stop():
         raise run.aborted()
     try:

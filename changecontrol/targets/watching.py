@@ -18,6 +18,7 @@ from changecontrol.targets.observe import Blocker
 from changecontrol.targets.outcome import Event
 
 _REPEAT_S = 5.0  # how often the same blocker is told again
+_HOLD_S = 0.1  # how often a paused run asks whether it may go on
 
 
 class Watch:
@@ -34,13 +35,15 @@ class Watch:
         on_event: Callable[[Event], None],
         stop: Callable[[], str | None],
         ends_at: float,
+        hold: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.session, self.ends_at = session, ends_at
-        self._on_event, self._stop = on_event, stop
+        self._on_event, self._stop, self._hold = on_event, stop, hold
         self.reason, self.late, self.broken = "", False, ""
         self.blockers: tuple[Blocker, ...] = ()
         self.step: int | None = None
         self.statement: int | None = None
+        self.hides_debug = False  # a rehearsal asks the server for them and keeps them itself
         self._notices: list[Event] = []
         self._told: dict[tuple[int, str], float] = {}
         self._observer: Session | None = None
@@ -104,6 +107,26 @@ class Watch:
         while time.monotonic() < ends and not self.asked_to_stop():
             time.sleep(min(0.05, max(ends - time.monotonic(), 0.001)))
 
+    def hold_if_asked(self) -> None:
+        """Pause while somebody wants it; open for an abort and never beyond the deadline. Outside transactions only."""
+        why = self._wants_hold()
+        if why is None:
+            return
+        since = time.monotonic()
+        self.emit("paused", f"Paused: {why}" if why else "Paused.", reason=why)
+        while self._wants_hold() is not None and not self.asked_to_stop() and self.remaining_s > 0:
+            self.pause(_HOLD_S)
+        seconds = round(time.monotonic() - since, 1)
+        if self._wants_hold() is None:
+            self.emit("resumed", f"Goes on after a pause of {seconds} s.", paused_s=seconds)
+
+    def _wants_hold(self) -> str | None:
+        try:
+            return self._hold()
+        except Exception as error:
+            self.broken = self.broken or type(error).__name__
+            return None
+
     def look(self) -> None:
         """Ask who blocks our session and tell it."""
         if self._observer is None:
@@ -147,6 +170,8 @@ class Watch:
 
     def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         severity = diagnostic.severity_nonlocalized or "NOTICE"
+        if self.hides_debug and severity == "DEBUG":
+            return
         text = diagnostic.message_primary or ""
         self._notices.append(Event("notice", self.step, self.statement, text, {"severity": severity}))
 

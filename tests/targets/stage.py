@@ -81,7 +81,7 @@ def go(conn: Session, text: str | Script, *, heard: Heard | None = None, **chang
     """Run a text. Keyword arguments of `run` are taken out of `changes`; the rest changes the order."""
     direction = Direction(changes.get("direction", "forward"))
     of = script(text, direction=direction) if isinstance(text, str) else text
-    names = ("stop", "limits", "may_continue", "reconnect")
+    names = ("stop", "limits", "may_continue", "hold", "reconnect")
     given = {name: changes.pop(name) for name in names if name in changes}
     given.setdefault("limits", QUICK)
     return run(conn, script=of, order=order(of, **changes), on_event=heard or Heard(), **given)
