@@ -156,6 +156,11 @@ RUN_DEADLINE_SECONDS = float(env("CHANGECONTROL_RUN_DEADLINE_SECONDS", "3600"))
 BACKUPS = Path(env("CHANGECONTROL_BACKUPS", str(BASE_DIR / "var" / "backups")))
 #: days after which a staging acceptance no longer counts (design 3, gates)
 ACCEPTANCE_DAYS = int(env("CHANGECONTROL_ACCEPTANCE_DAYS", "7"))
+#: days after which a rehearsal no longer counts for production (design 4, Rehearsal)
+REHEARSAL_DAYS = int(env("CHANGECONTROL_REHEARSAL_DAYS", "30"))
+#: what stops a runaway rehearsal: seconds, and bytes of its database
+REHEARSAL_SECONDS = float(env("CHANGECONTROL_REHEARSAL_SECONDS", "1800"))
+REHEARSAL_BYTES = int(env("CHANGECONTROL_REHEARSAL_BYTES", str(20 * 1024**3)))
 #: server on which sandboxes are made: one reference per environment's worker, env:NAME | file:... | service:...
 SANDBOX_REFERENCE = env("CHANGECONTROL_SANDBOX")
 

@@ -13,9 +13,14 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from changecontrol.local import testing
 from changecontrol.management.journey import ENVIRONMENTS, Journey
-from changecontrol.models import Errand, Execution
+from changecontrol.models import ChangeRequest, Errand, Execution, Target
+from changecontrol.rules.certificate import Basis, Certificate, Verdict
 from changecontrol.rules.lifecycle import State
-from changecontrol.services import cast, claiming, errands, running
+from changecontrol.rules.script import RollbackClass
+from changecontrol.services import cast, certifying, claiming, errands, running
+from changecontrol.services.recording import acting
+from changecontrol.targets import snapshot
+from changecontrol.targets.connection import Where, connect, resolve
 
 PASSWORD = "demonstration-only"
 
@@ -56,7 +61,31 @@ def carry_out(clock: Callable[[], datetime] = timezone.now) -> None:
 
 def journey(say: Callable[[str], None] = lambda line: None) -> Journey:
     """Return a journey whose runs are carried out in this process."""
-    return Journey(password=PASSWORD, say=say, patience=60, tend=carry_out)
+    return Journey(password=PASSWORD, say=say, patience=60, tend=carry_out, certify=certify)
+
+
+def certify(change: ChangeRequest) -> None:
+    """Write a certificate that fits production as it is now, for tests that are about something else.
+
+    What a rehearsal really does is tested in tests/targets/test_rehearsal*.py and tests/services/test_rehearsing.py.
+    """
+    change = ChangeRequest.objects.select_related("revision").get(pk=change.pk)
+    assert change.revision is not None
+    before = ""
+    with acting("setup"):
+        for target in Target.objects.of("production").exclude(registered_at=None):
+            with connect(Where(resolve(target.reference), target.set_role)) as session:
+                before = snapshot.catalog(session).digest
+            Target.objects.filter(pk=target.pk).update(catalog_digest=before)
+        shown = Certificate(
+            script_digest=change.revision.script_digest,
+            verdict=Verdict.EXACT,
+            sentence="The rollback gives the schema back exactly.",
+            declared=RollbackClass(change.revision.rollback_class),
+            basis=Basis(kind="schema", of="production"),
+            fingerprints={"before": before},
+        )
+        certifying.keep(change.revision, shown, errand=None, person=None, now=timezone.now(), ms=1)
 
 
 def queued() -> list[Execution]:

@@ -46,6 +46,7 @@ class Rehearsal(models.Model):
         max_length=20, choices=[(one.value, one.value) for one in Verdict], db_comment="How it came out."
     )
     passed = models.BooleanField(db_comment="Whether that is as good as what the author declared.")
+    sentence = models.TextField(blank=True, db_comment="Why it did not pass; empty when it did.")
     lossless = models.BooleanField(null=True, db_comment="Whether the rollback keeps all data; null: not exercised.")
     basis = models.CharField(max_length=12, db_comment="schema, copy or migrations: what the copy was built from.")
     catalog_before = models.CharField(max_length=64, blank=True, db_comment="Catalog fingerprint of the copy before.")

@@ -9,7 +9,7 @@ from typing import Any
 from changecontrol.rules.manifest import canonical, digest
 
 CONTENT_SCHEMA = 1
-CONTEXT_SCHEMA = 1
+CONTEXT_SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,17 @@ def context(
     checklist: Sequence[Mapping[str, Any]],
     targets: Sequence[Mapping[str, Any]],
     about: Mapping[str, Any],
+    certificate: Mapping[str, Any] | None = None,
 ) -> Named:
-    """Return what else the signer was shown. Certificate, window and backup plan are null until they are built."""
+    """Return what else the signer was shown. Window and backup plan are null until they are built.
+
+    `certificate` names the newest rehearsal of the script: code, verdict, passed, lossless, digest, basis, when.
+    """
     return _named(
         {
             "schema": CONTEXT_SCHEMA,
             "status": status,
-            "certificate": None,
+            "certificate": dict(certificate) if certificate else None,
             "executions": [dict(one) for one in executions],
             "checklist": [dict(one) for one in checklist],
             "targets": [dict(one) for one in targets],

@@ -62,6 +62,8 @@ class Facts:
     unregistered_targets: tuple[str, ...] = ()
     staging_unregistered: tuple[str, ...] = ()
     drifted_targets: tuple[str, ...] = ()
+    rehearsal_submit: tuple[str, ...] = ()
+    rehearsal_production: tuple[str, ...] = ()
     accepted_age_days: float | None = None
     acceptance_days: int = 7
     collisions: tuple[str, ...] = ()
@@ -171,7 +173,8 @@ def _restage(facts: Facts) -> list[Unmet]:
 
 
 def _submit(facts: Facts) -> list[Unmet]:
-    return _documentation(facts) + _checklist(facts, Move.SUBMIT)
+    rehearsed = [Unmet(text, "author") for text in facts.rehearsal_submit]
+    return _documentation(facts) + rehearsed + _checklist(facts, Move.SUBMIT)
 
 
 def _approve(facts: Facts) -> list[Unmet]:
@@ -200,6 +203,7 @@ def _authorize(facts: Facts) -> list[Unmet]:
         _signatures(facts, Meaning.AUTHORSHIP, Meaning.TECHNICAL_REVIEW, Meaning.COMPLIANCE_REVIEW)
         + _staging(facts)
         + _acceptance(facts)
+        + [Unmet(text, "author or tech lead") for text in facts.rehearsal_production]
         + _checklist(facts, Move.AUTHORIZE)
         + _targets(facts)
     )

@@ -8,20 +8,15 @@ from typing import Any
 
 from django.conf import settings
 
-from changecontrol.models import Environment, Errand, Target
+from changecontrol.models import Errand, Target
 from changecontrol.repository import Frozen, Repository
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import attempts, ledger_copies, registering, visiting
 from changecontrol.services.visiting import Done
 from changecontrol.targets import ledger, sandbox, snapshot
-from changecontrol.targets.connection import Where, fingerprint, lock, resolve
+from changecontrol.targets.connection import fingerprint, lock
 from changecontrol.targets.outcome import Order
-
-
-class SandboxMissing(Refused):
-    """{target} is a production database, and no server for sandboxes is configured. Set CHANGECONTROL_SANDBOX for its
-    worker to a reference of a server on which databases may be made and dropped."""
 
 
 class MigrationsMissing(Refused):
@@ -61,7 +56,7 @@ def compare(errand: Errand, clock: Callable[[], datetime]) -> Done:
             raise LedgerInUse(target=target.name)
         known = fingerprint(session)
         there = snapshot.catalog(session)
-    server = _server(target, place)
+    server = visiting.sandbox_server(target, place)
     with sandbox.sandbox(server, name=f"adoption {errand.pk}", encoding=known.encoding) as made:
         with visiting.visit(made, purpose="comparison") as session:
             if (found := fingerprint(session).major) != known.major:
@@ -136,12 +131,3 @@ def _migrations(upto: int) -> list[Frozen]:
 
 def _named(one: Frozen) -> dict[str, Any]:
     return {"number": one.number, "stem": one.stem, "script_digest": one.script_digest}
-
-
-def _server(target: Target, place: Where) -> Where:
-    """Return where sandboxes are made: as configured, else beside a target that is not production."""
-    if settings.SANDBOX_REFERENCE:
-        return Where(dsn=resolve(settings.SANDBOX_REFERENCE), name="the sandbox server")
-    if target.environment.kind == Environment.Kind.PRODUCTION:
-        raise SandboxMissing(target=target.name)
-    return place

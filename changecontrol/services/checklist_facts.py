@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from changecontrol.models import ChangeRequest, Environment, Execution, Target
+from changecontrol.rules.certificate import RESTORES
 from changecontrol.rules.lifecycle import Effect, Purpose, State
 from changecontrol.rules.plan import Direction
 from changecontrol.rules.signing import Meaning
@@ -59,6 +60,10 @@ def _local(known: Standing) -> dict[str, bool]:
             purpose=Purpose.DEVELOP, state=State.SUCCEEDED, revision__script_digest=digest
         ).values_list("direction", flat=True)
     )
+    # what an author rehearsed elsewhere and uploaded: forward, back and forward again
+    uploaded = known.change.rehearsals.filter(basis="upload", script_digest=digest, verdict__in=[*RESTORES])
+    if Direction.FORWARD not in ran or (known.has_rollback and Direction.ROLLBACK not in ran):
+        ran |= {Direction.FORWARD, Direction.ROLLBACK} if uploaded.exists() else set()
     return {
         "tested_locally": bool(digest) and Direction.FORWARD in ran,
         "rollback_tested_locally": bool(digest) and (Direction.ROLLBACK in ran or not known.has_rollback),

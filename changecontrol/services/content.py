@@ -9,6 +9,7 @@ from changecontrol.models import ChangeRequest, Revision, Target
 from changecontrol.rules import content as rules
 from changecontrol.rules.content import Named
 from changecontrol.rules.signing import Meaning
+from changecontrol.services.certifying import exact
 
 #: documentation fields: part of the content, editable while the change is a draft
 DOCUMENTATION = (
@@ -74,7 +75,7 @@ def context(change: ChangeRequest, *, about: dict[str, Any], facts: Mapping[str,
                 "state": one.state,
                 "effect": one.effect,
                 "content_digest": one.content_digest,
-                "outcome": _exact(one.outcome),
+                "outcome": exact(one.outcome),
             }
             for one in executions
         ],
@@ -91,7 +92,26 @@ def context(change: ChangeRequest, *, about: dict[str, Any], facts: Mapping[str,
         ],
         targets=[target_context(target) for target in Target.objects.in_use().order_by("name")],
         about=about,
+        certificate=_certificate(change),
     )
+
+
+def _certificate(change: ChangeRequest) -> dict[str, Any] | None:
+    """Return what a signer was shown of the newest rehearsal of the current script; its digest stands for the rest."""
+    made = change.rehearsals.filter(script_digest=_revision(change).script_digest).exclude(basis="upload")
+    newest = made.defer("certificate", "findings").order_by("-pk").first()
+    if newest is None:
+        return None
+    return {
+        "code": newest.code,
+        "verdict": newest.verdict,
+        "passed": newest.passed,
+        "lossless": newest.lossless,
+        "basis": newest.basis,
+        "catalog_before": newest.catalog_before,
+        "digest": newest.certificate_digest,
+        "rehearsed_at": newest.rehearsed_at.isoformat(),
+    }
 
 
 def target_context(target: Target) -> dict[str, Any]:
@@ -104,15 +124,6 @@ def target_context(target: Target) -> dict[str, Any]:
         "fingerprint": target.fingerprint,
         "catalog_digest": target.catalog_digest,
     }
-
-
-def _exact(value: Any) -> Any:
-    """Return JSON without floats, which have no canonical form: they become text."""
-    if isinstance(value, dict):
-        return {key: _exact(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_exact(one) for one in value]
-    return str(value) if isinstance(value, float) else value
 
 
 def _revision(change: ChangeRequest) -> Revision:

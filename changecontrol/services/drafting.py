@@ -12,7 +12,7 @@ from changecontrol.rules import checklists
 from changecontrol.rules.lifecycle import FINAL, Duty, Move, Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import BARS_NOBODY
-from changecontrol.services import ceremony, content, freezing, moving, numbering
+from changecontrol.services import ceremony, content, freezing, moving, numbering, rehearsing
 from changecontrol.services.recording import acting
 
 
@@ -206,7 +206,8 @@ def waive(
         _ensure_no_signer(change, actor)
         revision = change.revision
         known = revision and any(
-            (one["rule"], one["file"], one["line"]) == (rule, file, line) for one in revision.findings
+            (one["rule"], one["file"], one["line"]) == (rule, file, line)
+            for one in (*revision.findings, *rehearsing.findings(change))
         )
         if revision is None or not known:
             raise NoSuchFinding(code=change.code)

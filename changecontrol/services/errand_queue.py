@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from changecontrol import dispatch
-from changecontrol.models import Errand, Person, Signature, Target
+from changecontrol.models import Errand, Person, Revision, Signature, Target
 from changecontrol.models.history import Actor
 from changecontrol.services.recording import SWEEP, WORKER, acting, as_actor
 
@@ -34,6 +34,7 @@ def ask(
     now: datetime,
     params: dict[str, Any] | None = None,
     signature: Signature | None = None,
+    revision: Revision | None = None,
 ) -> Errand:
     """Queue an errand inside the acting() of the caller; its worker is rung after commit."""
     errand = Errand.objects.create(
@@ -41,6 +42,7 @@ def ask(
         target=target,
         params=params or {},
         signature=signature,
+        revision=revision,
         requested_by=person,
         requested_at=now,
     )
@@ -54,7 +56,7 @@ def claim(*, errand_id: int, now: datetime) -> Errand | None:
         errand = (
             Errand.objects.select_for_update(skip_locked=True, of=("self",))
             .filter(pk=errand_id, state=Errand.State.QUEUED)
-            .select_related("target__environment", "signature", "requested_by", "execution")
+            .select_related("target__environment", "signature", "requested_by", "execution", "revision__change")
             .first()
         )
         if errand is None:
@@ -111,12 +113,15 @@ def sweep_errands(now: datetime, *, queue: str = "") -> int:
         rows = Errand.objects.select_for_update(skip_locked=True, of=("self",)).select_related("target__environment")
         if queue:
             rows = rows.filter(target__environment__queue=queue)
-        # reading a ledger takes moments, and until it is read nothing else runs on that target
-        lease = Q(kind=Errand.Kind.RESOLVE, heartbeat_at__lt=now - timedelta(seconds=settings.LEASE_SECONDS))
+        # reading a ledger takes moments, and until it is read nothing else runs on that target; a rehearsal beats
+        lease = Q(
+            kind__in=[Errand.Kind.RESOLVE, Errand.Kind.REHEARSE],
+            heartbeat_at__lt=now - timedelta(seconds=settings.LEASE_SECONDS),
+        )
         for errand in rows.filter(lease | Q(heartbeat_at__lt=now - SILENT), state=Errand.State.RUNNING):
             logger.warning("errand %s goes back to the queue: no sign of life since %s", errand.pk, errand.heartbeat_at)
-            errand.state, errand.lease_token = Errand.State.QUEUED, None
-            errand.save(update_fields=["state", "lease_token"])
+            errand.state, errand.lease_token, errand.said = Errand.State.QUEUED, None, ""
+            errand.save(update_fields=["state", "lease_token", "said"])
         waiting = list(rows.filter(state=Errand.State.QUEUED, requested_at__lt=now - UNHEARD))
         for errand in waiting:
             dispatch.ring_errand(queue=errand.target.environment.queue, errand_id=errand.pk)

@@ -14,7 +14,7 @@ from changecontrol.rules.gates import Facts, OpenItem
 from changecontrol.rules.lifecycle import Duty, Effect, Move, RollbackWay, State, Status
 from changecontrol.rules.plan import RollbackClass
 from changecontrol.rules.signing import Meaning
-from changecontrol.services import checklist_facts, order, standing
+from changecontrol.services import checklist_facts, order, rehearsal_facts, standing
 from changecontrol.services.standing import Standing
 
 #: required fields of the documentation and what a person calls them
@@ -94,6 +94,8 @@ def gather(
         unregistered_targets=_names(
             one for one in known.targets if one.uuid is None and one.environment.kind != Environment.Kind.DEVELOPMENT
         ),
+        rehearsal_submit=rehearsal_facts.for_submit(known),
+        rehearsal_production=rehearsal_facts.for_production(known, production, now=now),
         accepted_age_days=(now - acceptance.signed_at).total_seconds() / 86400 if acceptance else None,
         acceptance_days=settings.ACCEPTANCE_DAYS,
         dependencies_missing=order.dependencies_missing(known, known.registered(kind), on_targets),
@@ -123,11 +125,11 @@ def _proven(known: Standing, target: Target) -> bool:
 
 
 def _blocking(known: Standing) -> tuple[str, ...]:
-    """Return the findings that block submission and are not waived in this revision."""
+    """Return the findings that block submission and are not waived in this revision: what a rehearsal saw decides."""
     waived = {(one.rule, one.file, one.line) for one in known.waivers}
     return tuple(
         f"{one['file']}:{one['line']}: {one['message']}"
-        for one in (known.revision.findings if known.revision else [])
+        for one in known.findings
         if one["severity"] in ("error", "critical") and (one["rule"], one["file"], one["line"]) not in waived
     )
 

@@ -13,9 +13,11 @@ from changecontrol.rules.refusal import Refused
 from changecontrol.services import ledger_copies, visiting
 from changecontrol.services.recording import WORKER, acting
 from changecontrol.services.visiting import Done
-from changecontrol.targets import ledger
+from changecontrol.targets import ledger, snapshot
 from changecontrol.targets.connection import Session, compare, fingerprint
 
+#: so many tables are kept with their sizes, the largest first
+TABLES = 500
 #: seconds after which an open transaction is worth showing: it keeps a strong lock from being taken
 LONG_S = 60
 
@@ -36,6 +38,15 @@ FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
   AND xact_start < clock_timestamp() - make_interval(secs => %s)
 ORDER BY xact_start LIMIT 20
+"""
+#: rows as the statistics know them, without reading the tables; bytes with indexes and TOAST
+_TABLES_SQL = """
+SELECT format('%%I.%%I', n.nspname, c.relname) AS name, greatest(c.reltuples, s.n_live_tup, 0)::bigint AS rows,
+  pg_total_relation_size(c.oid) AS bytes
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
+WHERE c.relkind IN ('r', 'm') AND n.nspname NOT IN ('changecontrol', 'pg_catalog', 'information_schema')
+  AND n.nspname !~ '^pg_'
+ORDER BY pg_total_relation_size(c.oid) DESC LIMIT %s
 """
 _REPLICAS_SQL = """
 SELECT coalesce(application_name, '') AS application, coalesce(state, '') AS state,
@@ -62,7 +73,8 @@ def look(session: Session, target: Target) -> dict[str, Any]:
 
     Keys: reachable, version, database, size_bytes, login, role, in_recovery, connections, max_connections, sessions,
     long_transactions [{pid, user, application, state, age_s}], replicas [{application, state, sync_state, lag_bytes}],
-    ledger {exists, agrees, rows, sentences}, fingerprint_differences, findings (sentences).
+    ledger {exists, agrees, rows, sentences}, fingerprint_differences, findings (sentences), tables {name: [rows,
+    bytes]}, catalog_digest.
     """
     cursor = session.cursor(row_factory=dict_row)
     server = cursor.execute(_SERVER_SQL).fetchone() or {}
@@ -72,14 +84,20 @@ def look(session: Session, target: Target) -> dict[str, Any]:
     seen["ledger"] = _ledger(session, target)
     differences = compare(target.fingerprint, fingerprint(session)) if target.fingerprint else ()
     seen["fingerprint_differences"] = list(differences)
+    tables = cursor.execute(_TABLES_SQL, (TABLES,)).fetchall()
+    seen["tables"] = {one["name"]: [one["rows"], one["bytes"]] for one in tables}
+    seen["catalog_digest"] = snapshot.catalog(session).digest
     seen["findings"] = _findings(session, target, seen)
     return seen
 
 
 def keep(target: Target, seen: dict[str, Any], now: datetime) -> None:
     """Store what was seen on the target's row. No history: this is what is, not what somebody decided."""
+    values: dict[str, Any] = {"probe": seen, "probed_at": now}
+    if seen.get("catalog_digest"):
+        values["catalog_digest"] = seen["catalog_digest"]
     with acting(WORKER, reason="probe"):
-        Target.objects.filter(pk=target.pk).update(probe=seen, probed_at=now)
+        Target.objects.filter(pk=target.pk).update(**values)
 
 
 def _ledger(session: Session, target: Target) -> dict[str, Any]:

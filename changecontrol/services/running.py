@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+import psycopg
 from django.conf import settings
 
 from changecontrol.models import Environment, Execution, Person, Signature
@@ -25,12 +26,14 @@ from changecontrol.services import (
     freezing,
     ledger_copies,
     moving,
+    rehearsal_facts,
     settling,
+    standing,
 )
 from changecontrol.services.journal import Journal
 from changecontrol.services.passes import Passes, Result
 from changecontrol.services.recording import WORKER, acting
-from changecontrol.targets import connection, ledger
+from changecontrol.targets import connection, ledger, snapshot
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,11 @@ class OtherLedger(Refused):
 
 class LedgerDisagrees(Refused):
     """The ledger on {target} is not what was copied from it before: {difference} Nothing was run."""
+
+
+class SchemaDiffers(Refused):
+    """The schema of {target} is not the one that {code} was rehearsed on: somebody changed it since. Nothing was run.
+    Rehearse {code} again; the tab Rehearsal shows what differs."""
 
 
 #: what a purpose asks: the kind of its targets, and its direction ("" for either)
@@ -195,9 +203,29 @@ def _on_target(execution: Execution, journal: Journal) -> Result:
             if different := ledger_copies.differences(target=target, rows=rows):
                 raise LedgerDisagrees(target=target.name, difference=" ".join(different))
             ledger_copies.copy(target=target, rows=rows)
+            _ensure_rehearsed(execution, session, rows)
             passes = Passes(execution, session, journal, where)
             try:
-                return passes.run()
+                return _with_catalog(passes.run(), passes)
             finally:
                 if passes.session is not session:  # a killed backend made it open another one
                     passes.session.close()
+
+
+def _ensure_rehearsed(execution: Execution, session: connection.Session, rows: list[ledger.LedgerRow]) -> None:
+    """Before the first step on production: the schema is the rehearsed one, read now and not remembered."""
+    fresh = ledger.net(rows, migration=execution.change.migration_number).effect == "none"
+    if execution.purpose != Purpose.DEPLOY or not fresh:
+        return
+    if not rehearsal_facts.fits(standing.rehearsals(execution.change), snapshot.catalog(session).digest):
+        raise SchemaDiffers(target=execution.target.name, code=execution.change.code)
+
+
+def _with_catalog(result: Result, passes: Passes) -> Result:
+    """Note the schema as it is after the run, for the gates of other changes. Without it they ask for a new look."""
+    try:
+        result.outcome["catalog_digest"] = snapshot.catalog(passes.session).digest
+    except psycopg.Error:
+        logger.warning("the schema after %s could not be read", passes.execution.code)
+        result.outcome["catalog_digest"] = ""
+    return result

@@ -74,6 +74,9 @@ def finish(execution: Execution, result: Result, *, now: datetime) -> None:
     execution.outcome = result.outcome or execution.outcome
     execution.ended_at = None if result.state is State.LOST else now
     execution.save(update_fields=["state", "effect", "sentence", "outcome", "ended_at"])
+    # no history: this is what the worker read there, not what somebody decided
+    catalog = result.outcome.get("catalog_digest", "" if result.outcome else execution.target.catalog_digest)
+    Target.objects.filter(pk=execution.target_id).update(catalog_digest=catalog)
     note(execution, "ended", _told(execution), now=now)
     if result.state is not State.LOST:
         _follow(execution, now=now)

@@ -14,6 +14,7 @@ from changecontrol.models import (
     Execution,
     Incident,
     Person,
+    Rehearsal,
     Revision,
     Signature,
     StatusMove,
@@ -48,6 +49,7 @@ class Standing:
     incidents: list[Incident]
     watch: Watch | None
     moves: list[StatusMove]
+    rehearsals: list[Rehearsal]  # of the current script, made by our workers, oldest first; without certificates
     holders: dict[str, frozenset[int]]  # duty -> active people who hold it; administrators sign nothing
 
     @cached_property
@@ -93,6 +95,13 @@ class Standing:
     def has_rollback(self) -> bool:
         """Whether the declared way back is a script."""
         return self.revision is None or self.revision.rollback_class not in WITHOUT_ROLLBACK
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """The findings that count: the newest rehearsal's once there is one, else those of the revision."""
+        if self.rehearsals:
+            return list(self.rehearsals[-1].findings)
+        return list(self.revision.findings) if self.revision else []
 
     def signed(self, meaning: Meaning) -> Signature | None:
         """Return the newest signature of `meaning` that counts, or None."""
@@ -174,8 +183,16 @@ def read(change: ChangeRequest) -> Standing:
         incidents=list(Incident.objects.filter(change=change).order_by("opened_at", "pk")),
         watch=Watch.objects.filter(change=change).first(),
         moves=list(StatusMove.objects.filter(change=change).order_by("pk")),
+        rehearsals=rehearsals(change),
         holders=holders(),
     )
+
+
+def rehearsals(change: ChangeRequest) -> list[Rehearsal]:
+    """Return the rehearsals of the current script that workers of ours made, oldest first, without certificates."""
+    digest = change.revision.script_digest if change.revision else ""
+    made = Rehearsal.objects.filter(change=change, script_digest=digest).exclude(basis="upload")
+    return list(made.defer("certificate").order_by("pk"))
 
 
 def _signatures(change: ChangeRequest) -> list[Signature]:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connection as ours
 
-from changecontrol.models import Target
+from changecontrol.models import Environment, Target
 from changecontrol.rules.refusal import Refused
 from changecontrol.targets import ledger
 from changecontrol.targets.connection import Fingerprint, Session, Where, connect, fingerprint, require, resolve
@@ -38,6 +39,11 @@ class LedgerGone(Refused):
     if the ledger was deleted there, nobody can say any more what was run."""
 
 
+class SandboxMissing(Refused):
+    """{target} is a production database, and no server for sandboxes is configured. Set CHANGECONTROL_SANDBOX for its
+    worker to a reference of a server on which databases may be made and dropped."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a visit found, and what it changes on the target's row: `save` runs with the row locked."""
@@ -50,6 +56,15 @@ def where(target: Target, *, reference: str = "", set_role: str | None = None) -
     """Return how to reach a target, by its reference or by one that shall replace it."""
     role = target.set_role if set_role is None else set_role
     return Where(dsn=resolve(reference or target.reference), set_role=role, name=target.name)
+
+
+def sandbox_server(target: Target, place: Where) -> Where:
+    """Return where sandboxes are made: as configured, else beside a target that is not production."""
+    if settings.SANDBOX_REFERENCE:
+        return Where(dsn=resolve(settings.SANDBOX_REFERENCE), name="the sandbox server")
+    if target.environment.kind == Environment.Kind.PRODUCTION:
+        raise SandboxMissing(target=target.name)
+    return place
 
 
 @contextmanager

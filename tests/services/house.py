@@ -116,7 +116,8 @@ class House:
         self.journey.develop(change)
 
     def produce(self, change: ChangeRequest, reason: str = "") -> Execution:
-        """Theo starts production; returns the run as it ended."""
+        """Theo starts production, rehearsed as it is now; returns the run as it ended."""
+        self.journey.certify(change)
         runs = executing.start_production(**self.signing(change, "theo"), reason=reason)
         return self.carried_out(*runs)[0]
 
