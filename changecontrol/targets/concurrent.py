@@ -67,6 +67,8 @@ def _once(run: Run, step: Step) -> None:
         detail = {"existed": task.kind == "create index" and found.state != "absent", "known": list(found.oids)}
     run.record("began", step, **detail)
     run.single_began, run.began_detail = step.number, detail
+    if run.probe:
+        run.probe.begin(step)
     run.pace(statement.lock, local=False)
     run.run_statement(statement)
     _record_done(run, step)

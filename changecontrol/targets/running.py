@@ -17,6 +17,7 @@ from changecontrol.targets import errors, ledger, wire
 from changecontrol.targets.connection import Session
 from changecontrol.targets.folding import InFlight, Net
 from changecontrol.targets.outcome import Failure, Limits, Order, State
+from changecontrol.targets.probe import Probe
 from changecontrol.targets.watching import Watch
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Run:
     watch: Watch
     net: Net
     backend_pid: int  # the session's, remembered for when it is broken
+    probe: Probe | None = None  # in a rehearsal: sees what every statement does
     current: Statement | None = None
     done: set[int] = field(default_factory=set)
     single_began: int | None = None  # the single step this run began and has not finished
@@ -82,9 +84,13 @@ class Run:
         if self.watch.asked_to_stop():
             raise self.aborted()
         started = time.monotonic()
-        reply = self.send(statement.sql)
+        reply = self.observed(statement, lambda: self.send(statement.sql))
         self.told(statement, reply, started)
         return reply
+
+    def observed(self, statement: Statement, send: Callable[[], T]) -> T:
+        """Send under the probe's eyes where there is one."""
+        return send() if self.probe is None else self.probe.observe(statement, send)
 
     def told(self, statement: Statement, reply: wire.Reply, started: float) -> None:
         """Emit `statement_done`."""

@@ -15,6 +15,8 @@ def run_transaction(run: Run, step: Step) -> None:
 def _once(run: Run, step: Step) -> None:
     _wait_for_quiet(run, step)
     run.current = None
+    if run.probe:
+        run.probe.begin(step)
     wire.send(run.session, step.begin_sql or "BEGIN")
     for statement in step.statements:
         run.current = statement
@@ -22,13 +24,13 @@ def _once(run: Run, step: Step) -> None:
         run.run_statement(statement)
     run.own_role()
     read_only = wire.send(run.session, "SHOW transaction_read_only").values[0][0] == "on"
-    if read_only:  # it changed nothing that the row would have to commit with
-        run.commit(0)
+    # a read-only transaction changed nothing that the row would have to commit with
+    run.commit(0 if read_only else run.record("done", step))
+    if run.probe:
+        run.probe.committed()
+    if read_only:
         with run.session.transaction():
             run.record("done", step)
-        return
-    xid = run.record("done", step)
-    run.commit(xid)
 
 
 def _wait_for_quiet(run: Run, step: Step) -> None:
