@@ -21,6 +21,7 @@ from changecontrol.models import (
     Incident,
     LegalMove,
     Person,
+    Rehearsal,
     Revision,
     Signature,
     StatusMove,
@@ -55,7 +56,10 @@ DOCUMENTED: dict[str, Any] = {
     "compliance_impact": "The audit trail is not touched.",
     "pull_request_url": "https://example.org/pull/10",
 }
+#: the schema of every registered target here, and the one that every rehearsal began with
+CATALOG = "c" * 64
 _numbers = count(1)
+_rehearsals = count(1)
 
 
 def person(username: str) -> Person:
@@ -68,7 +72,11 @@ def target(name: str, kind: str, *, registered: bool = True) -> Target:
             name=kind, defaults={"kind": kind, "queue": kind, "position": list(Environment.Kind).index(kind)}
         )
         return Target.objects.create(
-            name=name, environment=environment, reference=f"env:{name}", uuid=uuid.uuid4() if registered else None
+            name=name,
+            environment=environment,
+            reference=f"env:{name}",
+            uuid=uuid.uuid4() if registered else None,
+            catalog_digest=CATALOG if registered else "",
         )
 
 
@@ -126,6 +134,7 @@ def revision(
     dependencies: tuple[str, ...] = (),
     findings: tuple[dict[str, Any], ...] = (),
     bytes_of: bytes = b"SELECT 1;\n",
+    rehearsed: bool = True,
 ) -> Revision:
     scripts = {
         one.value: to_json(script(one, number=change.migration_number, dependencies=dependencies))
@@ -157,7 +166,29 @@ def revision(
     )
     change.revision = made
     change.save(update_fields=["revision"])
+    if rehearsed:
+        rehearsal(made, at=at)
     return made
+
+
+def rehearsal(revision: Revision, *, at: datetime = NOW, passed: bool = True, **fields: Any) -> Rehearsal:
+    values: dict[str, Any] = {
+        "code": f"R-{next(_rehearsals):04d}",
+        "change": revision.change,
+        "revision": revision,
+        "script_digest": revision.script_digest,
+        "verdict": "exact" if passed else "differs",
+        "passed": passed,
+        "sentence": "" if passed else "The index t_a is missing.",
+        "lossless": True,
+        "basis": "schema",
+        "catalog_before": CATALOG,
+        "findings": list(revision.findings),
+        "certificate": "{}",
+        "certificate_digest": sha256(b"{}").hexdigest(),
+        "rehearsed_at": at,
+    }
+    return Rehearsal.objects.create(**{**values, **fields})
 
 
 def change(
