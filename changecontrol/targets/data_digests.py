@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,8 @@ _PINNED = (
 )
 
 _TABLES_SQL = """
-SELECT n.nspname, c.relname, array_agg(a.attname::text ORDER BY a.attname COLLATE "C")
+SELECT n.nspname, c.relname, array_agg(a.attname::text ORDER BY a.attname COLLATE "C"),
+  format('%I.%I', n.nspname, c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relkind = 'r' AND c.relpersistence <> 't'
@@ -54,19 +55,25 @@ class TableDigest:
 
 
 def data(
-    conn: psycopg.Connection[Any], *, by_column: bool = False, only: Mapping[str, tuple[str, ...]] | None = None
+    conn: psycopg.Connection[Any],
+    *,
+    by_column: bool = False,
+    only: Mapping[str, tuple[str, ...]] | None = None,
+    tables: Collection[str] | None = None,
 ) -> dict[str, TableDigest]:
-    """Digest every table in one READ ONLY snapshot; keys are names such as `public.sites`.
+    """Digest every table in one READ ONLY snapshot; keys are names such as `public.sites`, quoted where SQL needs it.
 
     The result does not depend on row order, column order, or any setting of the session. `only` restricts a table's
-    digest to some of its columns. Partitions are tables of their own. Raises RowsHidden.
+    digest to some of its columns, `tables` the digests to some tables. Partitions are tables of their own. Raises
+    RowsHidden.
     """
     found: dict[str, TableDigest] = {}
     conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
         conn.execute(_PINNED)
-        for schema, table, names in conn.execute(_TABLES_SQL).fetchall():
-            name = f"{schema}.{table}"
+        for schema, table, names, name in conn.execute(_TABLES_SQL).fetchall():
+            if tables is not None and name not in tables:
+                continue
             columns = [column for column in names if only is None or column in only.get(name, names)]
             found[name] = _digest(conn, schema, table, columns, by_column)
     finally:
@@ -104,13 +111,19 @@ def _lost_of(name: str, was: TableDigest, now: TableDigest) -> list[str]:
     said: list[str] = []
     if now.rows < was.rows:
         said.append(f"Table {name} lost {_rows(was.rows - now.rows)} of {was.rows}.")
+    elif now.rows > was.rows:
+        said.append(f"Table {name} holds {_rows(now.rows - was.rows)} more than before.")
     for column in was.columns:
         held, digest = was.by_column.get(column, (was.rows, ""))
         if column not in now.columns:
             if held:
                 said.append(f"Column {column} of {name} is gone with its {held} values.")
-        elif digest and now.rows >= was.rows and now.by_column.get(column) != (held, digest):
-            said.append(f"Column {column} of {name} holds other values than before.")
+        elif digest and now.rows == was.rows and now.by_column.get(column) != (held, digest):
+            left = now.by_column.get(column, (0, ""))[0]
+            if left < held:
+                said.append(f"Column {column} of {name} lost {held - left} of its {held} values.")
+            else:
+                said.append(f"Column {column} of {name} holds other values than before.")
     if not said and was.columns == now.columns:
         said.append(f"Table {name} holds other rows than before.")
     return said

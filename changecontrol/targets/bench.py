@@ -1,0 +1,186 @@
+"""The workplace of one rehearsal: one session on the copy, scripts run on it under limits, everything timed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+
+from changecontrol.rules.observed import Observed
+from changecontrol.rules.script import Script, StepKind
+from changecontrol.targets import ledger
+from changecontrol.targets.checking import VerifyResult, verify
+from changecontrol.targets.connection import Session, Where, connect
+from changecontrol.targets.limiting import Guard, RehearsalLimits, RehearsalStopped
+from changecontrol.targets.outcome import Event, Failure, Limits, Order
+from changecontrol.targets.probe import Probe
+from changecontrol.targets.runner import run
+from changecontrol.targets.shots import Shot, shoot
+
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+_ROLE = re.compile(r'\bROLE\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?("(?:[^"]|"")+"|[a-z_][\w$]*)', re.I)
+_ROLE_KINDS = frozenset({"CreateRoleStmt", "AlterRoleStmt", "AlterRoleSetStmt", "DropRoleStmt", "GrantRoleStmt"})
+#: What a server says when a trigger, a rule or a script's own question refuses: RAISE EXCEPTION.
+RAISED = "P0001"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How one script ended. `sentence` is empty when it succeeded. `untouched`: it failed and nothing of it is on."""
+
+    sentence: str = ""
+    sqlstate: str = ""
+    untouched: bool = False
+    observed: tuple[Observed, ...] = ()
+
+
+class Bench:
+    """Runs scripts on a copy. `passes` notes each of them and each fingerprint with its milliseconds."""
+
+    def __init__(
+        self,
+        where: Where,
+        *,
+        limits: RehearsalLimits,
+        on_event: Callable[[Event], None],
+        stop: Callable[[], str | None],
+        roles: Collection[str] = (),
+    ) -> None:
+        self.where, self.on_event, self.roles = where, on_event, tuple(roles)
+        self.passes: list[dict[str, Any]] = []
+        self.guard = Guard(where, limits, stop)
+        self._session: Session | None = None
+        self._migration, self._fence = 0, 0
+
+    def close(self) -> None:
+        """Let go of the copy."""
+        self.guard.close()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def made_anew(self, restore: Callable[[], None]) -> None:
+        """Have the copy restored; nobody may be connected to it meanwhile."""
+        self.guard.forget()
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+        with self._timed("restore"):
+            restore()
+
+    @property
+    def session(self) -> Session:
+        """The session on the copy, opened when it is needed; the ledger is there."""
+        if self._session is None or self._session.closed:
+            self._session = connect(self.where, application_name="rehearsal")
+            if not ledger.exists(self._session):
+                ledger.bootstrap(self._session, target_uuid=_NOBODY, environment="rehearsal", actor="rehearsal")
+            row = self._session.execute(
+                "SELECT coalesce(max(migration), 0) + 1, coalesce(max(fence), 0) FROM changecontrol.ledger"
+            ).fetchone()
+            assert row is not None  # an aggregate always gives its row
+            self._migration, self._fence = int(row[0]), int(row[1])
+        return self._session
+
+    def shoot(self, name: str, *, since: Shot | None = None, rows: bool = True) -> Shot:
+        """Take a fingerprint of catalog and, unless told otherwise, data."""
+        session = self.session
+        with self._timed(f"fingerprint {name}"):
+            return shoot(session, roles=self.roles, since=since, rows=rows)
+
+    def run(self, script: Script, name: str, *, observe: bool = False) -> Ran:
+        """Run one script. Raises RehearsalStopped when somebody asked for it."""
+        session = self.session
+        self._fence += 1
+        probe = Probe(session) if observe else None
+        with self._timed(name) as entry:
+            outcome = run(
+                session,
+                script=script,
+                order=self._order(script),
+                on_event=self.on_event,
+                stop=self.guard.stop,
+                limits=Limits(lock_ms=5000, deadline_s=self.guard.remaining_s + 5, look_s=0),
+                probe=probe,
+            )
+            failure = outcome.error
+            entry["error"] = self._sentence(script, failure) if failure else ""
+        if self.guard.asked:
+            raise RehearsalStopped(reason=self.guard.asked)
+        untouched = failure is not None and outcome.steps_done == 0 and _begins_atomic(script)
+        observed = tuple(probe.observed) if probe else ()
+        return Ran(entry["error"], failure.sqlstate if failure else "", untouched, observed)
+
+    def verify(self, script: Script, name: str, *, expect_failure: bool = False) -> VerifyResult:
+        """Ask the verify script."""
+        session = self.session
+        with self._timed(f"verify {name}") as entry:
+            seconds = max(int(self.guard.remaining_s), 1)
+            result = verify(session, script=script, expect_failure=expect_failure, timeout_s=seconds)
+            entry["error"] = "" if result.ok else result.sentence
+        return result
+
+    def steps(self, script: Script, count: int) -> Script:
+        """Give the script's first steps alone."""
+        return replace(script, steps=script.steps[:count])
+
+    def _order(self, script: Script) -> Order:
+        return Order(
+            change_code="rehearsal",
+            migration=self._migration,
+            direction=script.direction.value,
+            script_digest="",
+            content_digest="",
+            execution_id="rehearsal",
+            attempt=1,
+            fence=self._fence,
+            actor="rehearsal",
+            pass_no=self._fence,
+            name=script.file[:100],
+        )
+
+    def _sentence(self, script: Script, failure: Failure) -> str:
+        """The runner's sentence, or the limit that ended the run, with the statement it ended in."""
+        if not self.guard.reached:
+            return failure.sentence
+        at = f"{script.file} line {failure.line}" if failure.line else script.file
+        return f"{at}: stopped, because {self.guard.reached}."
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[dict[str, Any]]:
+        entry: dict[str, Any] = {"name": name, "ms": 0.0, "error": ""}
+        started = time.monotonic()
+        try:
+            yield entry
+        finally:
+            entry["ms"] = round((time.monotonic() - started) * 1000, 1)
+            self.passes.append(entry)
+
+
+def _begins_atomic(script: Script) -> bool:
+    """Whether nothing of the script can be on before its first step is."""
+    return bool(script.steps) and script.steps[0].kind is StepKind.TRANSACTION
+
+
+def roles_named(*scripts: Script | None) -> set[str]:
+    """Names of roles in statements that make, change, grant or drop one."""
+    found: set[str] = set()
+    for script in scripts:
+        for statement in script.statements if script else ():
+            if statement.kind in _ROLE_KINDS:
+                found |= {_folded(name) for name in _ROLE.findall(statement.sql)}
+    return found
+
+
+def _folded(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def explained(error: psycopg.Error) -> str:
+    """The server's own message, without the values in its detail."""
+    return error.diag.message_primary or "no reason given"

@@ -1,0 +1,139 @@
+"""A rehearsal: forward, rollback and forward again on a disposable database, compared object by object, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from changecontrol.rules.certificate import RESTORES, Basis, Certificate, Verdict
+from changecontrol.rules.finding import Finding
+from changecontrol.rules.plan import RollbackClass
+from changecontrol.rules.policy import Policy
+from changecontrol.rules.refusal import Refused
+from changecontrol.rules.script import Script
+from changecontrol.targets.bench import Bench, roles_named
+from changecontrol.targets.connection import Where
+from changecontrol.targets.judgment import judge, static
+from changecontrol.targets.limiting import RehearsalLimits, RehearsalStopped
+from changecontrol.targets.outcome import Event
+from changecontrol.targets.proving import Proof, RowsInTheWay, Scripts
+
+__all__ = ["RehearsalLimits", "RehearsalStopped", "rehearse"]
+
+
+def rehearse(
+    where_of_copy: Where,
+    *,
+    forward: Script | Refused,
+    rollback: Script | Refused | None,
+    verify: Script | Refused | None,
+    script_digest: str,
+    declared: RollbackClass,
+    basis: Basis,
+    policy: Policy,
+    squawk: Sequence[Finding] = (),
+    limits: RehearsalLimits | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    stop: Callable[[], str | None] = lambda: None,
+    restore: Callable[[], None] = lambda: None,
+) -> Certificate:
+    """Prove a migration on a copy, which only this rehearsal uses; afterwards forward is applied there if it can be.
+
+    `restore` brings the copy back to what it was before; it is called only when the rehearsal left something else.
+    Raises RehearsalStopped when `stop` gave a reason, and the refusals of `connect`.
+    """
+    refused = next((one for one in (forward, rollback, verify) if isinstance(one, Refused)), None)
+    if refused is not None:
+        return Certificate(script_digest, Verdict.REFUSED, refused.sentence, declared, basis)
+    assert isinstance(forward, Script) and not isinstance(rollback, Refused) and not isinstance(verify, Refused)
+    scripts = Scripts(forward, rollback, verify)
+    limits = limits or RehearsalLimits()
+    bench = Bench(
+        where_of_copy,
+        limits=limits,
+        on_event=on_event,
+        stop=stop,
+        roles=roles_named(forward, rollback),
+    )
+    try:
+        known = static(bench.session, forward, rollback, policy)
+        proof = _prove(bench, scripts, restore, limits.rows)
+        proof.leave_applied()
+        return _certificate(proof, known, basis, policy, squawk, script_digest, declared)
+    finally:
+        bench.close()
+
+
+def _prove(bench: Bench, scripts: Scripts, restore: Callable[[], None], rows: int) -> Proof:
+    """Prove with generated rows where there are none; without them where the migration does not bear them."""
+    proof = Proof(bench, scripts, restore)
+    try:
+        proof.run(rows=rows if scripts.rollback and scripts.rollback.steps else 0)
+    except RowsInTheWay as refused:
+        proof.make_anew()
+        bench.passes.clear()
+        not_generated = {**proof.not_generated, **dict.fromkeys(proof.generated, str(refused))}
+        proof = Proof(bench, scripts, restore)
+        proof.not_generated = not_generated
+        proof.run(rows=0)
+    return proof
+
+
+def _certificate(
+    proof: Proof,
+    known: Any,
+    basis: Basis,
+    policy: Policy,
+    squawk: Sequence[Finding],
+    script_digest: str,
+    declared: RollbackClass,
+) -> Certificate:
+    changed = proof.changed()
+    findings = judge(known, squawk, proof, changed, policy)
+    return Certificate(
+        script_digest=script_digest,
+        verdict=proof.verdict,
+        sentence=proof.sentence,
+        declared=declared,
+        basis=_basis(proof, basis),
+        fingerprints=proof.fingerprints,
+        differences=proof.differences,
+        again_differences=proof.again_differences,
+        changed={name: value for name, value in changed.items() if name != "definitions"},
+        lossless=_lossless(proof),
+        lost=tuple(proof.lost),
+        not_exercised=tuple(proof.not_exercised()),
+        sequences=proof.sequences,
+        prefixes=tuple(proof.prefixes),
+        passes=tuple(proof.bench.passes),
+        statements=proof.statements,
+        rollback_statements=proof.rollback_statements,
+        verify=proof.verified,
+        findings=tuple(finding.to_json() for finding in findings),
+    )
+
+
+def _lossless(proof: Proof) -> bool | None:
+    if proof.verdict not in RESTORES:
+        return False if proof.lost else None
+    if proof.lost:
+        return False
+    return None if proof.not_exercised() else True
+
+
+def _basis(proof: Proof, basis: Basis) -> Basis:
+    """The basis with what was really there: server, rows and where they came from."""
+    info = proof.bench.session.info
+    source = "copied" if basis.kind == "copy" else "migrations"
+    rows: dict[str, list[Any]] = {}
+    if proof.before is not None:
+        for name, digest in sorted(proof.before.data.items()):
+            rows[name] = [digest.rows, "generated" if name in proof.generated else source]
+    return replace(
+        basis,
+        server_version=basis.server_version or info.parameter_status("server_version") or "",
+        major=basis.major or info.server_version // 10000,
+        rows=rows or basis.rows,
+        not_generated=dict(sorted(proof.not_generated.items())),
+    )
