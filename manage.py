@@ -24,6 +24,12 @@ def main():
     except KeyboardInterrupt:
         sys.exit(130)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "changecontrol.settings")
+    if sys.argv[1:2] == ["engine"]:
+        # It knows neither our database nor our pages: without Django's apps it starts in a third of the time.
+        from changecontrol.management.commands.engine import Command
+
+        Command().run_from_argv(sys.argv)
+        return
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 from changecontrol.repository import files, git, listing, scaffold
 from changecontrol.repository.listing import MigrationFiles
+from changecontrol.repository.sources import included
 from changecontrol.rules import manifest, naming, pair, script
 from changecontrol.rules.finding import Finding
 from changecontrol.rules.naming import Entry, MigrationName
@@ -88,7 +88,7 @@ class Repository:
         verify = files.read(self.root, migration.verify) if migration.has_verify else None
         own = {migration.forward: forward, migration.rollback: rollback, migration.verify: verify}
         own_bytes = {path: data for path, data in own.items() if data is not None}
-        sources = self._sources(own_bytes)
+        sources = included(self.root, own_bytes)
         forward_script = script.parse(forward, file=migration.forward, direction=Direction.FORWARD, sources=sources)
         rollback_script = _parse_if(rollback, migration.rollback, Direction.ROLLBACK, sources)
         verify_script = _parse_if(verify, migration.verify, Direction.VERIFY, sources)
@@ -112,22 +112,6 @@ class Repository:
             git_commit=origin.commit if origin else None,
             git_author=origin.author if origin else None,
         )
-
-    def _sources(self, own: dict[str, bytes]) -> dict[str, bytes]:
-        """Read every file that is included, directly or by another one. A missing one is refused by the parser."""
-        found: dict[str, bytes] = {}
-        waiting = deque(own.items())
-        while waiting:
-            file, data = waiting.popleft()
-            for path in script.needed(data, file=file):
-                if path in found:
-                    continue
-                try:
-                    found[path] = own[path] if path in own else files.read(self.root, path)
-                except files.FileMissing:
-                    continue
-                waiting.append((path, found[path]))
-        return found
 
     def checks(self) -> dict[str, bytes]:
         """Read the standing checks: name ("audit_chain") to bytes, in order of their names."""

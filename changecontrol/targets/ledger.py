@@ -124,7 +124,7 @@ def rows(conn: psycopg.Connection[Any], *, since: int = 0, migration: int | None
         "SELECT id, kind, change_code, migration, migration_name, direction, step, steps, pass_no, script_digest,"
         " content_digest, execution_id, attempt, fence, actor, signature_ids, xid::text::bigint AS xid, wal_lsn::text,"
         " server_at, client_at, tool_version, detail FROM changecontrol.ledger WHERE id > %s"
-        " AND (migration = %s OR %s::int IS NULL) ORDER BY id",
+        " AND (migration = %s OR %s::bigint IS NULL) ORDER BY id",
         (since, migration, migration),
     )
     return [LedgerRow(**{**row, "signature_ids": tuple(row["signature_ids"])}) for row in found]

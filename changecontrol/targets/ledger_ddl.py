@@ -36,7 +36,7 @@ CREATE TABLE changecontrol.ledger (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   kind text NOT NULL CHECK (kind IN ('began', 'progress', 'done', 'finished', 'baseline', 'resolved')),
   change_code text NOT NULL,
-  migration integer NOT NULL,
+  migration bigint NOT NULL,
   migration_name text NOT NULL,
   direction text NOT NULL CHECK (direction IN ('forward', 'rollback')),
   step integer,
