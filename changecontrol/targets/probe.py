@@ -1,26 +1,29 @@
 """The probe of a rehearsal: sees what each statement of a run does, on the run's own session.
 
-A transaction step is read after each statement inside its transaction, exactly. A single step is sampled from a second
-session every 2 ms (sampling.py), and its files are compared afterwards; a batched step is one statement as a whole.
+A transaction step is read after each statement inside its transaction, exactly (readings.py). A single step is sampled
+from a second session (sampling.py) and its files are compared afterwards; a batched step is one statement as a whole.
 Rehearsals only: a run on production has no probe.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TypeVar
 
 import psycopg
 from psycopg import pq
 
-from changecontrol.rules.observed import Observed, strongest
+from changecontrol.rules.observed import Observed
+from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Statement, Step, StepKind
 from changecontrol.targets import readings, wire
+from changecontrol.targets.comparing import Known
 from changecontrol.targets.connection import Session
-from changecontrol.targets.readings import STORED, TOLD, Reading
+from changecontrol.targets.readings import Reading
+from changecontrol.targets.sampled import Sampled
 
 T = TypeVar("T")
 
@@ -34,49 +37,56 @@ _QUIET = frozenset({"VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt"}
 
 
 class Probe:
-    """Give it to `runner.run` and read `observed` afterwards. One probe for one run: what is there when it is made was
-    there before the script.
+    """Give it to `runner.run` and read `observed` afterwards: one Observed for each statement sent, in order.
 
-    Names are those of the time before; relations that the script made are never in `locks`, `rewrites` and `indexes`,
-    but are counted in `scans` and `rows`.
+    One probe for one run: what is there when it is made was there before the script.
     """
 
     def __init__(self, session: Session) -> None:
         self.observed: list[Observed] = []
         self._session = session
-        self._before = readings.catalog(session)
-        self._files = {oid: relation.file for oid, relation in self._before.items()}
-        self._normal = readings.settings(session)
-        self._made: dict[int, str] = {}
+        self._known = Known(readings.catalog(session), readings.settings(session))
+        self._eye: Session | None = None  # looks at single steps from outside
         self._step: Step | None = None
         self._last: Reading | None = None
         self._says: list[str] = []
+        self._rows = 0
         self._open: list[tuple[int, float, float]] = []  # place in `observed`, when it began, our own cost until then
         self._own_s = 0.0  # what reading has cost: no part of how long a lock is held
         session.add_notice_handler(self._hear)
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Look and listen no longer."""
+        if self._eye is not None:
+            self._eye.close()
         with suppress(ValueError):
             self._session.remove_notice_handler(self._hear)
 
     def begin(self, step: Step) -> None:
         """A step is about to begin, or to begin again: what a try that was rolled back showed is forgotten."""
         self.observed[:] = [seen for seen in self.observed if seen.step != step.number]
-        self._step, self._last, self._open = step, None, []
+        self._known.forget()
+        self._step, self._last, self._open, self._rows = step, None, [], 0
         wire.send(self._session, _SETTINGS_SQL)
-        if step.kind is StepKind.TRANSACTION:
-            readings.prepare(self._session)
 
     def observe(self, statement: Statement, send: Callable[[], T]) -> T:
         """Send a statement and keep what it did, whether it succeeds or not."""
         assert self._step is not None  # the runner begins every step
+        self._says = []
         if self._step.kind is StepKind.TRANSACTION:
             return self._exactly(statement, send)
-        return self._as_a_whole(statement, send)
+        return self._as_a_whole(self._step, statement, send)
+
+    def tell_rows(self, rows: int) -> None:
+        """What the server reported of the statement, or of all batches of it."""
+        self._rows = rows
 
     def committed(self) -> None:
         """The transaction is over: what its statements locked was held until now."""
+        self._settle()
+        self._known.keep()
+
+    def _settle(self) -> None:
         now = time.monotonic()
         for place, began, own_s in self._open:
             held = round((now - began - (self._own_s - own_s)) * 1000, 3)
@@ -88,34 +98,41 @@ class Probe:
         if self._last is None and statement.kind not in _QUIET:
             with self._at_own_cost():
                 self._last = readings.start(self._session)
-        self._says = []
         own_s, began = self._own_s, time.monotonic()
-        try:
-            answer = send()
-        except psycopg.Error as error:
-            seen = self._new(statement, began, error=_said(error))
-            self._keep(self._failed(seen), began, own_s)
-            self.committed()
-            raise
-        seen = self._new(statement, began)
-        with self._at_own_cost():
-            seen = self._read(statement, seen)
-        self._keep(seen, began, own_s)
-        return answer
-
-    def _as_a_whole(self, statement: Statement, send: Callable[[], T]) -> T:
-        self._says = []
-        began = time.monotonic()
-        error = ""
+        error: psycopg.Error | None = None
         try:
             return send()
-        except Exception as raised:
-            error = _said(raised)
+        except psycopg.Error as raised:
+            error = raised
             raise
         finally:
-            self.observed.append(replace(self._new(statement, began, error=error), exact=False))
+            seen = self._new(statement, began, error)
+            with self._at_own_cost():
+                seen = self._read(seen) if error is None else self._read_after_error(seen)
+            self._open.append((len(self.observed), began, own_s))
+            self.observed.append(seen)
+            if error is not None:
+                self._settle()
 
-    def _new(self, statement: Statement, began: float, *, error: str = "") -> Observed:
+    def _as_a_whole(self, step: Step, statement: Statement, send: Callable[[], T]) -> T:
+        if self._eye is None:
+            with suppress(Refused, psycopg.Error):  # without a second session only what is certain is known
+                self._eye = self._session.twin("probe")
+        sampled = Sampled(self._session, self._eye, self._known, step, statement)
+        error: Exception | None = None
+        try:
+            with sampled:
+                began = time.monotonic()
+                return send()
+        except Exception as raised:
+            error = raised
+            raise
+        finally:
+            seen = self._new(statement, began, error)
+            self.observed.append(sampled.complete(seen, rows=self._rows))
+            self._known.keep()
+
+    def _new(self, statement: Statement, began: float, error: Exception | None) -> Observed:
         assert self._step is not None
         return Observed(
             step=self._step.number,
@@ -127,114 +144,39 @@ class Probe:
             kind=statement.kind,
             file=statement.source,
             says=tuple(self._says),
-            error=error,
+            error=_said(error) if error else "",
         )
 
-    def _keep(self, seen: Observed, began: float, own_s: float) -> None:
-        self._open.append((len(self.observed), began, own_s))
-        self.observed.append(seen)
-
-    def _at_own_cost(self) -> _Cost:
-        return _Cost(self)
-
-    def _read(self, statement: Statement, seen: Observed) -> Observed:
+    def _read(self, seen: Observed) -> Observed:
         """Compare the transaction with how it was before the statement."""
-        if self._last is None:  # only SET so far
-            return replace(seen, settings=self._left_changed({}, readings.settings(self._session)))
-        before, after = self._last, readings.read(self._session)
-        self._last = after
-        found = replace(
-            seen,
-            locks=self._locks(before, after),
-            rewrites=tuple(self._rewrites(after)),
-            indexes=tuple(self._indexes(after)),
-            scans=self._counted(before.scanned, after.scanned, after),
-            rows=self._counted(before.changed, after.changed, after),
-            new=tuple(self._new_ones(after)),
-            settings=self._left_changed(before.settings, after.settings),
-            wal_bytes=max(after.lsn - before.lsn, 0),
-        )
-        self._files.update({oid: relation.file for oid, relation in after.relations.items()})
-        return found
+        before = self._last
+        if before is None:  # only SET so far
+            return replace(seen, settings=self._known.left_changed({}, readings.settings(self._session)))
+        self._last = readings.read(self._session)
+        return replace(seen, **self._known.compare(before, self._last))
 
-    def _failed(self, seen: Observed) -> Observed:
+    def _read_after_error(self, seen: Observed) -> Observed:
         """After an error the locks are gone; the counts can still be read."""
-        session = self._session
-        if session.closed or session.info.transaction_status != pq.TransactionStatus.INERROR or not self._last:
+        session, before = self._session, self._last
+        if before is None or session.closed or session.info.transaction_status != pq.TransactionStatus.INERROR:
             return seen
+        with suppress(psycopg.Error):
+            scanned = readings.scanned_after_error(session)
+            return replace(seen, scans=self._known.counted(before.scanned, scanned, before.relations))
+        return seen
+
+    @contextmanager
+    def _at_own_cost(self) -> Iterator[None]:
+        began = time.monotonic()
         try:
-            after = readings.counts_after_error(session)
-        except psycopg.Error:
-            return seen
-        return replace(seen, scans=self._counted(self._last.scanned, after.scanned, after))
-
-    def _locks(self, before: Reading, after: Reading) -> dict[str, str]:
-        locks = {}
-        for oid, modes in after.modes.items():
-            relation = self._before.get(oid)
-            mode = strongest(*(modes - before.modes.get(oid, frozenset())))
-            if relation and mode and relation.kind in TOLD:
-                locks[relation.name] = mode
-        return dict(sorted(locks.items()))
-
-    def _rewrites(self, after: Reading) -> Iterator[str]:
-        for oid, now in after.relations.items():
-            was = self._before.get(oid)
-            if was and was.kind in STORED and now.file != self._files[oid]:
-                yield was.name
-
-    def _indexes(self, after: Reading) -> list[str]:
-        """A new index over an old one's file is the old one: ALTER TYPE keeps the files that still fit."""
-        known = set(self._files.values())
-        return sorted(
-            self._before[oid].name if oid in self._before else now.name
-            for oid, now in after.relations.items()
-            if now.kind == "i" and now.table in self._before and now.file and now.file not in known
-        )
-
-    def _counted(self, before: Mapping[int, int], after: Mapping[int, int], reading: Reading) -> dict[str, int]:
-        counts = {}
-        for oid, count in after.items():
-            now, was = reading.relations.get(oid), self._before.get(oid)
-            kind = now.kind if now else was.kind if was else ""
-            if kind in STORED and count > before.get(oid, 0):
-                name = was.name if was else now.name if now else ""
-                counts[name] = count - before.get(oid, 0)
-        return dict(sorted(counts.items()))
-
-    def _new_ones(self, after: Reading) -> list[str]:
-        found = {
-            oid: now.name
-            for oid, now in after.relations.items()
-            if now.kind in TOLD and oid not in self._before and oid not in self._made
-        }
-        self._made.update(found)
-        return sorted(found.values())
-
-    def _left_changed(self, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-        return {
-            name: value
-            for name, value in after.items()
-            if value != self._normal[name] and value != before.get(name, self._normal[name])
-        }
+            yield
+        finally:
+            self._own_s += time.monotonic() - began
 
     def _hear(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         """Keep what the server itself remarks; what a script raises is its own word."""
         if diagnostic.source_function != "exec_stmt_raise" and diagnostic.message_primary:
             self._says.append(diagnostic.message_primary)
-
-
-class _Cost:
-    """Time that reading takes, so that no statement and no lock is charged for it."""
-
-    def __init__(self, probe: Probe) -> None:
-        self._probe, self._began = probe, 0.0
-
-    def __enter__(self) -> None:
-        self._began = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        self._probe._own_s += time.monotonic() - self._began
 
 
 def _said(error: Exception) -> str:

@@ -1,12 +1,12 @@
 """What a session's own transaction has done so far, read on that session itself: only it sees its own relations.
 
-One prepared query of about a millisecond: the locks of our own process, the files and names of what is locked, the
+One query of half a millisecond: the locks of our own process, the files and names of what is locked, the
 rows counted by pg_stat_xact, the place in the WAL and the settings that switch protection off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -24,7 +24,6 @@ STORED = frozenset("rm")
 GUARDED = ("session_replication_role", "row_security")
 #: OIDs below belong to the server itself.
 _FIRST_OID = 16384
-_NAME = b"cc_probe"
 _COUNTED = (
     "pg_catalog.pg_stat_get_xact_tuples_returned({0}), pg_catalog.pg_stat_get_xact_tuples_inserted({0})"
     " + pg_catalog.pg_stat_get_xact_tuples_updated({0}) + pg_catalog.pg_stat_get_xact_tuples_deleted({0})"
@@ -58,6 +57,8 @@ WHERE c.oid >= {_FIRST_OID} AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'i',
   AND n.nspname NOT IN ('changecontrol', 'pg_toast')
 """  # noqa: S608
 
+_WAL_SQL = "SELECT pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn"
+
 #: What is counted already when a transaction begins: the server hands its counts on only once a second.
 _START_SQL = f"""
 SELECT NULL, 0, 0, pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn UNION ALL
@@ -90,17 +91,9 @@ class Reading:
     changed: Mapping[int, int] = field(default_factory=dict)
 
 
-def prepare(session: Session) -> None:
-    """Make the reading ready on the session. Outside a transaction; again after a script deallocated it."""
-    wire.send(session, "DEALLOCATE ALL")
-    result = session.pgconn.prepare(_NAME, _READING_SQL.encode())
-    if result.status != pq.ExecStatus.COMMAND_OK:
-        raise psycopg.errors.error_from_result(result)
-
-
 def read(session: Session) -> Reading:
     """Read the state of the current transaction. Raises psycopg.Error."""
-    result = session.pgconn.exec_prepared(_NAME, [])
+    result = session.pgconn.exec_params(_READING_SQL.encode(), [])
     if result.status != pq.ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(result)
     rows = [[_text(result, row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
@@ -128,11 +121,22 @@ def start(session: Session) -> Reading:
     return Reading(int(values[0][3] or 0), settings(session), {}, {}, scanned, changed)
 
 
-def counts_after_error(session: Session) -> Reading:
+def scanned_after_error(session: Session) -> dict[int, int]:
     """Leave the failed transaction and read its counts in the same message, before the server hands them on."""
     values = wire.send(session, f"ROLLBACK; {_START_SQL}").values
-    scanned = {int(oid): int(count or 0) for oid, count, _changed, _lsn in values if oid}
-    return Reading(int(values[0][3] or 0), {}, {}, {}, scanned, {})
+    return {int(oid): int(count or 0) for oid, count, _changed, _lsn in values if oid}
+
+
+def wal(session: Session) -> int:
+    """Where the server's WAL ends: bytes since its beginning."""
+    return int(wire.send(session, _WAL_SQL).values[0][0] or 0)
+
+
+def find(session: Session, parts: Sequence[str]) -> int:
+    """The OID of a relation by the parts of its name, found as the session's search_path finds it; 0 for none."""
+    quoted = ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+    row = session.execute("SELECT pg_catalog.to_regclass(%s)::oid", (quoted,)).fetchone()
+    return int(row[0] or 0) if row else 0
 
 
 def settings(session: Session) -> dict[str, str]:
