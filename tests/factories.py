@@ -74,7 +74,7 @@ def certify(change: ChangeRequest) -> None:
     before = ""
     with acting("setup"):
         for target in Target.objects.of("production").exclude(registered_at=None):
-            with connect(Where(resolve(target.reference), target.set_role)) as session:
+            with connect(Where(resolve(target.reference), target.set_role), application_name="test") as session:
                 before = snapshot.catalog(session).digest
             Target.objects.filter(pk=target.pk).update(catalog_digest=before)
         shown = Certificate(
