@@ -5,12 +5,10 @@ Sentences raised here name the target by `Where.name` and never contain its conn
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
 import psycopg
-from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
@@ -108,21 +106,22 @@ class Session(psycopg.Connection[TupleRow]):
     started: str = (
         ""  # when the backend started, epoch seconds as text: with the pid it identifies this backend for ever
     )
+    pinned: bool = False  # nothing of a script was sent since the last pin
+    checks_connection: bool = True
 
     def pin(self) -> None:
         """Discard every setting and role a script left behind and pin ours again. Outside a transaction only."""
-        reset = "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; UNLISTEN *"
-        self.execute(reset)
-        pinned = {**_PINNED, "search_path": self.where.search_path}
-        self.execute(
-            "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS pinned (name, value)",
-            (list(pinned), list(pinned.values())),
-        )
-        with suppress(psycopg.errors.InvalidParameterValue):  # a server platform that cannot look
-            # A killed worker's statement ends within a second, and with it the locks it holds.
-            self.execute("SET client_connection_check_interval = '1s'")
-        if self.where.set_role:
-            self.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(self.where.set_role)))
+        try:
+            self.execute(_pinning(self.where, self.checks_connection).encode())
+        except psycopg.errors.InvalidParameterValue:  # a server platform that cannot look
+            self.checks_connection = False
+            self.execute(_pinning(self.where, False).encode())
+        self.pinned = True
+
+    def repin(self) -> None:
+        """Pin unless nothing was sent since that could have changed a setting."""
+        if not self.pinned:
+            self.pin()
 
     def twin(self, purpose: str) -> Session:
         """A second session on the same target, for watching this one. Raises as `connect`."""
@@ -134,6 +133,26 @@ class Session(psycopg.Connection[TupleRow]):
         session = cls.connect(conninfo, autocommit=True, prepare_threshold=None)
         session.where = where
         return session
+
+
+def _pinning(where: Where, checks_connection: bool) -> str:
+    """One text, so that pinning costs one round trip."""
+    parts = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "UNLISTEN *"]
+    pinned = {**_PINNED, "search_path": where.search_path}
+    if checks_connection:  # a killed worker's statement ends within a second, and with it the locks it holds
+        pinned["client_connection_check_interval"] = "1s"
+    named = (f"set_config({_quoted(name)}, {_quoted(value)}, false)" for name, value in pinned.items())
+    parts.append(f"SELECT {', '.join(named)}")
+    if where.set_role:
+        role = where.set_role.replace('"', '""')
+        parts.append(f'SET ROLE "{role}"')
+    return "; ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    """A literal; standard_conforming_strings may still be as a script left it."""
+    doubled = text.replace("\\", "\\\\").replace("'", "''")
+    return f"E'{doubled}'"
 
 
 def connect(where: Where, *, application_name: str) -> Session:

@@ -117,8 +117,11 @@ def identity(conn: psycopg.Connection[Any]) -> Identity | None:
 
 def rows(conn: psycopg.Connection[Any], *, since: int = 0, migration: int | None = None) -> list[LedgerRow]:
     """The rows with an id above `since`, of one migration or all, oldest first; [] without a ledger."""
-    if not exists(conn):
-        return []
+    return known_rows(conn, since=since, migration=migration) if exists(conn) else []
+
+
+def known_rows(conn: psycopg.Connection[Any], *, since: int = 0, migration: int | None = None) -> list[LedgerRow]:
+    """The same in one round trip. Raises psycopg's UndefinedTable without a ledger."""
     cursor = conn.cursor(row_factory=dict_row)
     found = cursor.execute(
         "SELECT id, kind, change_code, migration, migration_name, direction, step, steps, pass_no, script_digest,"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import psycopg
+
 from changecontrol.rules.script import Direction, Script, StepKind
 from changecontrol.targets import concurrent, ledger
 from changecontrol.targets.connection import Session
@@ -23,9 +25,10 @@ class CannotRun(Exception):
 
 def examine(conn: Session, script: Script, order: Order) -> tuple[Net, set[int]]:
     """Give what is on, and which steps of this script are finished already. Raises CannotRun."""
-    if not ledger.exists(conn):
-        raise CannotRun("The target has no ledger. Register it first.", "unknown")
-    rows = ledger.rows(conn, migration=order.migration)
+    try:
+        rows = ledger.known_rows(conn, migration=order.migration)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        raise CannotRun("The target has no ledger. Register it first.", "unknown") from None
     net = ledger.net(rows, migration=order.migration)
     newest = max((row.fence for row in rows), default=order.fence)
     if newest > order.fence:

@@ -102,8 +102,9 @@ def _wait_until_gone(fresh: Session, pid: int, started: str) -> None:
 def _close_books(run: Run, session: Session, state: State, failure: Failure | None) -> tuple[Net, str]:
     """Look at what an interrupted single step left, write the `finished` row, read what is on now."""
     roll_back(session)
-    session.pin()
-    net = ledger.net(ledger.rows(session, migration=run.order.migration), migration=run.order.migration)
+    session.repin()
+    rows = ledger.known_rows(session, migration=run.order.migration)
+    net = ledger.net(rows, migration=run.order.migration)
     detail: dict[str, object] = {"state": state, "sentence": failure.sentence if failure else ""}
     left, flight = "", net.in_flight
     if flight is not None and flight.kind == "began" and flight.direction == run.order.direction:
@@ -112,9 +113,9 @@ def _close_books(run: Run, session: Session, state: State, failure: Failure | No
         if certain:
             detail["in_flight"] = {"step": flight.step, "left": left}
     with suppress(psycopg.Error):  # fenced off, or no space: the rows of the steps are what counts
-        with session.transaction():
-            ledger.write(session, run.order, "finished", step=None, steps=len(run.script.steps), detail=detail)
-    return ledger.net(ledger.rows(session, migration=run.order.migration), migration=run.order.migration), left
+        written, _ = ledger.write(session, run.order, "finished", step=None, steps=len(run.script.steps), detail=detail)
+        rows += ledger.known_rows(session, since=written - 1, migration=run.order.migration)
+    return ledger.net(rows, migration=run.order.migration), left
 
 
 def _done(run: Run, net: Net) -> set[int]:

@@ -89,7 +89,7 @@ def run(
         if not conn.closed:
             roll_back(conn)
             with suppress(psycopg.Error):
-                conn.pin()
+                conn.repin()
 
 
 def _run(run: Run, may_continue: Callable[[], bool | str | None], reconnect: Callable[[], Session]) -> Outcome:
@@ -98,9 +98,9 @@ def _run(run: Run, may_continue: Callable[[], bool | str | None], reconnect: Cal
     ended: State = "succeeded"
     failure: Failure | None = None
     try:
-        held = lock_is_held(run.session)
+        held, ran = lock_is_held(run.session), False
         for step in run.script.steps:
-            _one(run, step, may_continue, held)
+            ran |= _one(run, step, may_continue, held and ran)  # only a script's own text can have released it
     except Halt as halt:
         ended, failure = halt.state, halt.failure
     except CommitUnclear as unclear:
@@ -112,15 +112,16 @@ def _run(run: Run, may_continue: Callable[[], bool | str | None], reconnect: Cal
     return recovery.finish(run, ended, failure, reconnect)
 
 
-def _one(run: Run, step: Step, may_continue: Callable[[], bool | str | None], held: bool) -> None:
-    """Carry out one step unless it is on already."""
+def _one(run: Run, step: Step, may_continue: Callable[[], bool | str | None], held: bool) -> bool:
+    """Carry out one step unless it is on already. Whether it was carried out."""
     run.watch.step, run.watch.statement, run.current = step.number, None, None
     if step.number in run.done:
         run.watch.emit("step_skipped", f"Step {step.number} is on this target already.")
-        return
+        return False
     _ask(run, step, may_continue, held)
     run.watch.emit("step_started", f"Step {step.number} of {len(run.script.steps)}: {step.kind}.", kind=str(step.kind))
     started = time.monotonic()
+    run.session.pinned = False
     match step.kind:
         case StepKind.TRANSACTION:
             run_transaction(run, step)
@@ -135,6 +136,7 @@ def _one(run: Run, step: Step, may_continue: Callable[[], bool | str | None], he
     ms = round((time.monotonic() - started) * 1000, 1)
     run.session.pin()  # what the script SET ends with its step, before a callback may read over this session
     run.watch.emit("committed", f"Step {step.number} is committed and recorded.", ms=ms)
+    return True
 
 
 def _ask(run: Run, step: Step, may_continue: Callable[[], bool | str | None], held: bool) -> None:
