@@ -13,7 +13,7 @@ import psycopg
 
 from changecontrol.rules.observed import Observed
 from changecontrol.rules.script import Script, StepKind
-from changecontrol.targets import ledger
+from changecontrol.targets import borrowed_roles, ledger
 from changecontrol.targets.checking import VerifyResult, verify
 from changecontrol.targets.connection import Session, Where, connect
 from changecontrol.targets.limiting import Guard, RehearsalLimits, RehearsalStopped
@@ -98,6 +98,7 @@ class Bench:
         session = self.session
         self._fence += 1
         probe = Probe(session) if observe else None
+        roles = borrowed_roles.known(session) if borrowed_roles.make_roles([script]) else None
         with self._timed(name) as entry:
             outcome = run(
                 session,
@@ -110,6 +111,8 @@ class Bench:
             )
             failure = outcome.error
             entry["error"] = self._sentence(script, failure) if failure else ""
+        if roles is not None and not session.closed:
+            borrowed_roles.mark_new(session, before=roles, scripts=[script])
         if self.guard.asked:
             raise RehearsalStopped(reason=self.guard.asked)
         untouched = failure is not None and outcome.steps_done == 0 and _begins_atomic(script)

@@ -31,8 +31,7 @@ class ClientTooOld(Refused):
 
 def client(program: str, major: int, *, target: str) -> tuple[Path, str]:
     """Find pg_dump or pg_restore for a server: the same major, else the next newer one. Gives (path, version)."""
-    found = sorted({_version(path): path for path in reversed(list(_candidates(program)))}.items())
-    found = [(version, path) for version, path in found if version]
+    found = _found(program)
     if not found:
         raise ClientMissing(program=program, major=major)
     for version, path in found:
@@ -40,6 +39,14 @@ def client(program: str, major: int, *, target: str) -> tuple[Path, str]:
             return path, ".".join(map(str, version))
     newest = ".".join(map(str, found[-1][0]))
     raise ClientTooOld(target=target, major=major, program=program, found=newest)
+
+
+def newest(program: str) -> Path:
+    """Find the newest pg_dump or pg_restore there is: for a file whose writer is not known yet."""
+    found = _found(program)
+    if not found:
+        raise ClientMissing(program=program, major="any")
+    return found[-1][1]
 
 
 def environment_of(where: Where) -> dict[str, str]:
@@ -52,6 +59,12 @@ def environment_of(where: Where) -> dict[str, str]:
 
 
 _KEPT = ("PATH", "HOME", "PGSERVICEFILE", "PGSYSCONFDIR", "PGPASSFILE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def _found(program: str) -> list[tuple[tuple[int, ...], Path]]:
+    """The programs by version, oldest first; of the same version the one found first."""
+    found = sorted({_version(path): path for path in reversed(list(_candidates(program)))}.items())
+    return [(version, path) for version, path in found if version]
 
 
 def _candidates(program: str) -> Iterator[Path]:

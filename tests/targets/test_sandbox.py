@@ -12,7 +12,7 @@ import pytest
 from changecontrol.local.postgres import Cluster
 from changecontrol.targets.connection import Session, Where, connect
 from changecontrol.targets.sandbox import PREFIX, SandboxBuildFailed, SandboxForbidden, build, compare, sandbox, sweep
-from tests.targets.stage import one, script, unique
+from tests.targets.stage import one, script, unique, wait_for
 
 FIRST = script("CREATE TABLE a (id int PRIMARY KEY);", file="001_first.sql")
 SECOND = script("BEGIN;\nALTER TABLE a ADD note text;\nCOMMIT;\nCREATE INDEX CONCURRENTLY a_note ON a (note);\n")
@@ -54,9 +54,12 @@ def test_it_sweeps_what_a_killed_process_left(server: Where, cluster: Cluster) -
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "DSN": server.dsn}, check=False, timeout=60)
-    assert len(left(cluster)) == 1
-    assert sweep(server) == ()  # not old yet
-    assert sweep(server, older_than_s=0) and left(cluster) == []
+    (name,) = left(cluster)
+    with psycopg.connect(cluster.dsn(), autocommit=True) as admin:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
+        wait_for(lambda: admin.execute(query, (name,)).fetchone() == (0,))
+    assert sweep(server, older_than_s=3600) == ()  # asked for old ones only
+    assert sweep(server) == (name,) and left(cluster) == []
 
 
 def test_it_builds_migrations_in_order_and_compares(server: Where, session: Session) -> None:

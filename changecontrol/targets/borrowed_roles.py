@@ -1,0 +1,102 @@
+"""Roles on a sandbox server: those a copy needs are made there, marked, and dropped when no sandbox is left.
+
+Roles belong to the whole cluster, so they outlive the database they were made for, and two copies may share one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from changecontrol.rules.script import Script
+from changecontrol.targets.connection import Session
+
+#: The comments that mark a role as ours to drop: one that a copy needed, and one that a script made on it.
+NEEDED, MADE = "made for a sandbox of Change Control", "made by a script in a sandbox of Change Control"
+
+_NAME = r'("(?:[^"]|"")+"|[a-z_][\w$]*)'
+_IN_DUMP = (
+    re.compile(rf"^ALTER .* OWNER TO {_NAME};$", re.M),
+    re.compile(rf"^(?:ALTER DEFAULT PRIVILEGES .*)?GRANT .* TO {_NAME}(?: WITH GRANT OPTION)?;$", re.M),
+    re.compile(rf"^(?:ALTER DEFAULT PRIVILEGES .*)?REVOKE .* FROM {_NAME};$", re.M),
+    re.compile(rf"^ALTER DEFAULT PRIVILEGES FOR ROLE {_NAME} ", re.M),
+    re.compile(rf"^SET SESSION AUTHORIZATION {_NAME};$", re.M),
+)
+_POLICY = re.compile(r"^CREATE POLICY .*? TO (.*?)(?: USING | WITH CHECK |;$)", re.M)
+_WORDS = frozenset({"public", "current_user", "session_user", "current_role", "default"})
+
+_MARKED_SQL = """
+SELECT rolname FROM pg_roles r JOIN pg_shdescription d ON d.objoid = r.oid AND d.classoid = 'pg_authid'::regclass
+WHERE d.description = ANY (%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role by name, with what it may do."""
+
+    name: str
+    attributes: tuple[str, ...] = ()
+
+
+def named_in(dump_sql: str) -> set[str]:
+    """Names of roles in the text of a dump: owners, grantees, policies."""
+    found = {name for pattern in _IN_DUMP for name in pattern.findall(dump_sql)}
+    for several in _POLICY.findall(dump_sql):
+        found |= set(re.findall(_NAME, several))
+    names = {name[1:-1].replace('""', '"') if name.startswith('"') else name for name in found}
+    return {name for name in names if name not in _WORDS and not name.startswith("pg_")}
+
+
+def ensure(admin: Session, roles: Iterable[Role]) -> None:
+    """Make the roles that the server lacks, without a login; the admin becomes a member of each.
+
+    What the admin may not give away itself, a role does not get.
+    """
+    there = known(admin)
+    for role in roles:
+        name = sql.Identifier(role.name)
+        if role.name not in there:
+            with suppress(psycopg.errors.DuplicateObject):  # another copy made it at this very moment
+                admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
+                _mark(admin, role.name, NEEDED)
+            for attribute in role.attributes:
+                with suppress(psycopg.errors.InsufficientPrivilege):
+                    admin.execute(sql.SQL("ALTER ROLE {} {}").format(name, sql.SQL(attribute)))
+        with suppress(psycopg.Error):  # a member already, or a superuser that needs no membership
+            admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
+
+
+def known(conn: psycopg.Connection) -> set[str]:
+    """Every role of the server."""
+    return {name for (name,) in conn.execute("SELECT rolname FROM pg_roles").fetchall()}
+
+
+def make_roles(scripts: Iterable[Script | None]) -> bool:
+    """Whether a script may make a role at all: the word is in its text."""
+    return any("role" in one.sql.lower() or "user" in one.sql.lower() for s in scripts if s for one in s.statements)
+
+
+def mark_new(conn: psycopg.Connection, *, before: set[str], scripts: Iterable[Script | None]) -> None:
+    """Mark roles that came since and that one of the scripts names, so that they are dropped with the sandbox."""
+    texts = [one.sql for script in scripts if script for one in script.statements]
+    for name in known(conn) - before:
+        if any(re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text, re.I) for text in texts):
+            with suppress(psycopg.Error):
+                _mark(conn, name, MADE)
+
+
+def drop_marked(admin: Session, *marks: str) -> None:
+    """Drop roles with one of the marks that nothing depends on."""
+    for (name,) in admin.execute(_MARKED_SQL, (list(marks),)).fetchall():
+        with suppress(psycopg.Error):
+            admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def _mark(conn: psycopg.Connection, name: str, mark: str) -> None:
+    conn.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(name), sql.Literal(mark)))
