@@ -39,7 +39,7 @@ class Sampled:
     def complete(self, seen: Observed, *, rows: int) -> Observed:
         """Add the locks, the files and, of a batched step, the rows."""
         modes = self._sampler.modes
-        for oid, mode in self._certain:
+        for oid, mode in () if seen.error else self._certain:
             modes.setdefault(oid, set()).add(mode)
         files: dict[str, Any] = {}
         wal = 0
