@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from changecontrol.rules.script import LockClass, Statement, Step
+from changecontrol.targets.looking import wait_for_quiet
 from changecontrol.targets.outcome import Failure
 from changecontrol.targets.running import Halt, Run
 from changecontrol.targets.single import Look, Task, look, task_of
@@ -53,6 +54,7 @@ def left_of(conn: psycopg.Connection[Any], step: Step, began: dict[str, object])
 def _once(run: Run, step: Step) -> None:
     statement = step.statements[0]
     run.current, run.watch.statement = statement, statement.number
+    wait_for_quiet(run, step.statements)
     run.pace(LockClass.PATIENT, local=False)
     task = task_of(statement)
     flight = run.flight(step)

@@ -8,6 +8,10 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from changecontrol.rules.lock_needs import Need
+from changecontrol.rules.observed import MODES
 
 #: pg_locks modes from weak to strong, to name the strongest one a session holds.
 _STRENGTH = (
@@ -40,17 +44,51 @@ LEFT JOIN LATERAL (
 ) held ON true
 """  # noqa: S608
 
+# What the named relations reach, each with the modes that stand in the way there: one row per pair.
+_EXPAND_SQL = """
+WITH RECURSIVE tree AS (
+  SELECT to_regclass(n.relation)::oid AS oid, n.conflicts, n.reach
+  FROM jsonb_to_recordset(%(needs)s::jsonb) AS n (relation text, conflicts jsonb, reach jsonb)
+  UNION
+  SELECT more.oid, tree.conflicts, tree.reach FROM tree, LATERAL (
+    SELECT inhrelid FROM pg_inherits WHERE inhparent = tree.oid AND tree.reach ? 'children'
+    UNION ALL
+    SELECT r.ev_class FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid AND d.classid = 'pg_rewrite'::regclass
+    WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = tree.oid AND r.ev_class <> tree.oid
+      AND tree.reach ? 'dependents'
+  ) AS more (oid)
+), reached AS (
+  SELECT oid, conflicts FROM tree
+  UNION SELECT i.inhparent, conflicts FROM tree JOIN pg_inherits i ON i.inhrelid = tree.oid AND reach ? 'parents'
+  UNION SELECT p.partdefid, %(all)s::jsonb FROM tree
+    JOIN pg_partitioned_table p ON p.partrelid = tree.oid AND p.partdefid <> 0 AND reach ? 'default'
+  UNION SELECT p.partdefid, conflicts FROM tree JOIN pg_inherits i ON i.inhrelid = tree.oid AND reach ? 'parents'
+    JOIN pg_partitioned_table p ON p.partrelid = i.inhparent AND p.partdefid <> 0
+  UNION SELECT x.indrelid, conflicts FROM tree JOIN pg_index x ON x.indexrelid = tree.oid AND reach ? 'table'
+  UNION SELECT x.indexrelid, conflicts FROM tree JOIN pg_index x ON x.indrelid = tree.oid AND reach ? 'indexes'
+  UNION SELECT unnest(ARRAY[c.conrelid, c.confrelid]), conflicts FROM tree
+    JOIN pg_constraint c ON c.contype = 'f' AND tree.oid IN (c.conrelid, c.confrelid) AND reach ? 'neighbors'
+  UNION SELECT d.objid, conflicts FROM tree
+    JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+      AND d.refobjid = tree.oid AND d.deptype IN ('a', 'i') AND reach ? 'sequences'
+    JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+)
+SELECT DISTINCT oid, mode FROM reached, jsonb_array_elements_text(conflicts) AS mode WHERE oid IS NOT NULL
+"""
+
 _HOLDERS_SQL = f"""
 SELECT {_SESSION}, held.mode, held.relation
 FROM (
-  SELECT DISTINCT ON (l.pid) l.pid, l.mode, l.relation::regclass::text AS relation
+  SELECT DISTINCT ON (l.virtualtransaction) l.pid, l.mode, l.relation::regclass::text AS relation
   FROM pg_locks l
-  WHERE l.locktype = 'relation' AND l.granted AND l.pid <> %(pid)s AND l.pid <> pg_backend_pid()
+  JOIN unnest(%(oids)s::oid[], %(modes)s::text[]) AS conflicting (oid, mode)
+    ON conflicting.oid = l.relation AND conflicting.mode = l.mode
+  WHERE l.locktype = 'relation' AND l.granted
+    AND l.pid IS DISTINCT FROM %(pid)s AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND l.relation IN (SELECT to_regclass(t)::oid FROM unnest(%(tables)s::text[]) t)
-  ORDER BY l.pid, array_position({_STRENGTH}, l.mode) DESC
+  ORDER BY l.virtualtransaction, array_position({_STRENGTH}, l.mode) DESC
 ) held
-JOIN pg_stat_activity a ON a.pid = held.pid
+LEFT JOIN pg_stat_activity a ON a.pid = held.pid
 WHERE a.xact_start IS NULL OR a.xact_start < clock_timestamp() - make_interval(secs => %(older_s)s)
 """  # noqa: S608
 
@@ -95,18 +133,42 @@ def blockers(conn: psycopg.Connection[Any], pid: int) -> tuple[Blocker, ...]:
     return tuple(conn.cursor(row_factory=class_row(Blocker)).execute(_BLOCKERS_SQL, {"pid": pid}))
 
 
-def holders(
-    conn: psycopg.Connection[Any], tables: Iterable[str], *, not_pid: int, older_s: float = 0.02
-) -> tuple[Blocker, ...]:
-    """The other sessions whose transaction is older than `older_s` and holds any lock on one of the tables.
+@dataclass(frozen=True, slots=True)
+class Conflicts:
+    """Relations with the lock modes that stand in the way there, as two lists of equal length; may be empty."""
 
-    An age this login may not see counts as old. Tables that do not exist are passed over.
-    """
-    named = list(tables)
+    oids: tuple[int, ...] = ()
+    modes: tuple[str, ...] = ()
+
+
+def conflicts(conn: psycopg.Connection[Any], needs: Iterable[Need]) -> Conflicts:
+    """What stands in the way of these needs on this target. Relations that do not exist are passed over."""
+    named = [{"relation": n.relation, "conflicts": n.conflicts, "reach": sorted(n.reach)} for n in needs]
     if not named:
+        return Conflicts()
+    values = {"needs": Jsonb(named), "all": Jsonb(list(MODES))}
+    found = conn.execute(_EXPAND_SQL, values).fetchall()
+    return Conflicts(tuple(row[0] for row in found), tuple(row[1] for row in found))
+
+
+def holders(
+    conn: psycopg.Connection[Any], looked_for: Conflicts, *, not_pid: int, older_s: float = 0.02
+) -> tuple[Blocker, ...]:
+    """The other sessions whose transaction is older than `older_s` and holds one of the conflicting locks.
+
+    An age this login may not see counts as old, and so does a prepared transaction.
+    """
+    if not looked_for.oids:
         return ()
     cursor = conn.cursor(row_factory=class_row(Blocker))
-    return tuple(cursor.execute(_HOLDERS_SQL, {"pid": not_pid, "tables": named, "older_s": older_s}))
+    values = {"pid": not_pid, "older_s": older_s, "oids": list(looked_for.oids), "modes": list(looked_for.modes)}
+    return tuple(cursor.execute(_HOLDERS_SQL, values))
+
+
+def sees_ages(conn: psycopg.Connection[Any]) -> bool:
+    """Whether this login may see how old the transactions of others are."""
+    row = conn.execute("SELECT pg_has_role('pg_read_all_stats', 'USAGE')").fetchone()
+    return bool(row and row[0])
 
 
 def is_gone(conn: psycopg.Connection[Any], *, pid: int, started: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -42,7 +43,8 @@ class Limits:
     deadline_s: float = 3600.0
     pause_ms: int = 200  # between tries for a lock; jittered by half
     batch_target_ms: int = 100
-    look_s: float = 2.0  # how long to look for a quiet moment before each try for a strong lock
+    look_s: float = 10.0  # how long to look for a quiet moment before each try for a strong lock
+    expected_ms: Mapping[int, float] = field(default_factory=dict)  # statement number -> what a rehearsal lets expect
 
 
 @dataclass(frozen=True, slots=True)

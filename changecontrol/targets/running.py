@@ -12,15 +12,24 @@ from typing import TypeVar
 
 import psycopg
 
+from changecontrol.rules.lock_needs import needs
 from changecontrol.rules.script import LockClass, Script, Statement, Step
 from changecontrol.targets import errors, ledger, wire
 from changecontrol.targets.connection import Session
 from changecontrol.targets.folding import InFlight, Net
 from changecontrol.targets.outcome import Failure, Limits, Order, State
+from changecontrol.targets.pacing import Pace, pace
 from changecontrol.targets.probe import Probe
 from changecontrol.targets.watching import Watch
 
 T = TypeVar("T")
+
+_BACKOFF, _LONGEST = 1.2, 5.0  # every further try waits longer before it, up to so many times the first pause
+_HURRIED_MS = 20
+_GIVES_WAY_SQL = (
+    "SELECT setting::int + 500, has_parameter_privilege('deadlock_timeout', 'SET')"
+    " FROM pg_settings WHERE name = 'deadlock_timeout'"
+)
 
 
 class Halt(Exception):
@@ -57,6 +66,10 @@ class Run:
     began_detail: dict[str, object] = field(default_factory=dict)  # what its `began` row noted
     yielding: bool = False  # the next try waits long enough for an autovacuum worker to give way
     yield_ms: int = 1500
+    may_hurry: bool = False  # we may shorten our own deadlock_timeout, after which autovacuum gives way
+    holds_strong: bool = False  # the transaction has a strong lock: others wait behind whatever it waits for
+    paced: Pace = field(default_factory=lambda: Pace(0, 0, 0, 0))
+    told_blind: bool = False  # that looking first is not possible here
 
     def flight(self, step: Step) -> InFlight | None:
         """What an earlier run left of this step."""
@@ -72,7 +85,7 @@ class Run:
         params: Sequence[str | None] | None = None,
     ) -> wire.Reply:
         """Send under watch; of an answer's rows the first is kept."""
-        self.watch.blockers = ()
+        self.watch.begin()
         try:
             return wire.send(self.session, text, tick=self.watch.tick, params=params, keep=1)
         finally:
@@ -94,21 +107,32 @@ class Run:
 
     def told(self, statement: Statement, reply: wire.Reply, started: float) -> None:
         """Emit `statement_done`."""
+        if self.probe:
+            self.probe.tell_rows(reply.rows)
         ms = round((time.monotonic() - started) * 1000, 1)
         self.watch.emit("statement_done", f"{reply.tag or statement.kind} in {ms} ms", ms=ms, rows=reply.rows)
 
     def pace(self, lock: LockClass, *, local: bool) -> None:
         """Set the timeouts for the next statement by what its lock does to others. Takes no snapshot."""
-        wait = {LockClass.STRONG: self.limits.lock_ms, LockClass.PATIENT: 0}.get(lock, self.limits.dml_lock_ms)
-        if self.yielding and lock is LockClass.STRONG:
-            wait = self.yield_ms
-        whole = self.limits.statement_ms or int(max(self.watch.remaining_s, 0) * 1000) + 5000
-        if lock is LockClass.PATIENT and not self.limits.statement_ms:
-            whole = 0  # a timeout would leave an INVALID index; the watch cancels at the deadline
-        elif whole <= wait:
-            whole = wait + 1000
+        self.paced = found = pace(
+            self.limits,
+            lock,
+            remaining_s=self.watch.remaining_s,
+            yield_ms=self.yield_ms if self.yielding else 0,
+            holds_strong=self.holds_strong,
+            expected_ms=self.limits.expected_ms.get(self.current.number) if self.current else None,
+        )
+        self.watch.together_s = found.together_ms / 1000
         scope = "LOCAL" if local else "SESSION"
-        wire.send(self.session, f"SET {scope} lock_timeout = {wait}; SET {scope} statement_timeout = {whole}")
+        text = f"SET {scope} lock_timeout = {found.lock_ms}; SET {scope} statement_timeout = {found.statement_ms}"
+        if local and self.session.info.server_version >= 170000:
+            text += f"; SET LOCAL transaction_timeout = {found.transaction_ms}"
+        wire.send(self.session, text)
+
+    def hurry_autovacuum(self) -> None:
+        """Inside a transaction, before the script's own text: a worker gives way after our deadlock_timeout."""
+        if self.yielding and self.may_hurry:
+            wire.send(self.session, f"SET LOCAL deadlock_timeout = {_HURRIED_MS}")
 
     def own_role(self) -> None:
         """Inside a transaction: back to our own role, so that the ledger row is ours whatever the script set."""
@@ -143,6 +167,7 @@ class Run:
         attempt = 0
         while True:
             attempt += 1
+            self.watch.fresh_try()
             try:
                 return once(attempt)
             except psycopg.Error as error:
@@ -151,7 +176,8 @@ class Run:
                     roll_back(self.session)
                 self._judge(step, error, lost=lost)
                 self._announce(error, attempt)
-            self.watch.pause(self.limits.pause_ms / 1000 * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
+            longer = min(_BACKOFF ** (attempt - 1), _LONGEST)
+            self.watch.pause(self.limits.pause_ms / 1000 * longer * random.uniform(0.5, 1.5))  # noqa: S311  # jitter
             if self.watch.asked_to_stop():
                 raise self.aborted()
             if self.watch.remaining_s <= 0:
@@ -175,7 +201,7 @@ class Run:
         """The Failure of the deadline: names the tables and who blocked."""
         statement = self.current or step.statements[0]
         tables = ", ".join(dict.fromkeys(statement.tables)) or "its tables"
-        found = self.watch.blockers or self.watch.holders(list(statement.tables))
+        found = self.watch.blockers or self.watch.holders(self.watch.conflicts(needs(statement.sql)))
         who = " Blocked by " + "; ".join(str(blocker) for blocker in found) + "." if found else ""
         waited = f"the deadline of {self.limits.deadline_s:g} s passed"
         text = f"{statement.source} line {statement.line}: {waited} before {tables} could be locked and changed."
@@ -198,25 +224,42 @@ class Run:
             raise self.aborted() from error
         if self.watch.late:
             raise Halt("failed", self.too_late(step)) from error
+        if error.sqlstate == "57014" and (self.watch.crowded or (self.paced.bounded and self.watch.blockers)):
+            return  # it waited for several locks, one after the other: the same as a lock that was not free
+        if error.sqlstate == "57014" and self.paced.bounded and self.current is not None:
+            raise Halt("failed", self._overran(step, self.current)) from error
         if error.sqlstate not in errors.RETRYABLE:
             raise Halt("failed", errors.explain(error, step=step.number, statement=self.current)) from error
+
+    def _overran(self, step: Step, statement: Statement) -> Failure:
+        expected = round(self.limits.expected_ms.get(statement.number, 0))
+        text = (
+            f"{statement.source} line {statement.line}: canceled after {self.paced.statement_ms} ms. The rehearsal "
+            f"lets expect {expected} ms, and others wait for its lock. It is rolled back. Rehearse it on current data, or "
+            "choose a quieter time."
+        )
+        place = (statement.number, statement.line, statement.column)
+        return Failure(text, "57014", step.number, *place)
 
     def _announce(self, error: psycopg.Error, attempt: int) -> None:
         found = self.watch.blockers
         if not found and self.current is not None:
-            found = self.watch.holders(list(self.current.tables), older_s=0)
+            found = self.watch.holders(self.watch.conflicts(needs(self.current.sql)), older_s=0)
             self.watch.tell(found)
         # An autovacuum worker is canceled only by a waiter older than deadlock_timeout: one long try, announced.
         self.yielding = bool(found) and not self.yielding and all(blocker.is_autovacuum for blocker in found)
-        what = {"55P03": "the lock was not free", "40P01": "a deadlock", "40001": "a concurrent change"}
+        what = {
+            "55P03": "the lock was not free",
+            "40P01": "a deadlock",
+            "40001": "a concurrent change",
+            "57014": f"its locks together were not free within {self.paced.together_ms} ms",
+        }
         text = (
             f"Try {attempt} ended: {what.get(error.sqlstate or '', 'it may succeed again')}; rolled back, trying again"
         )
         if self.yielding:
-            shown = wire.send(
-                self.session, "SELECT setting::int + 500 FROM pg_settings WHERE name = 'deadlock_timeout'"
-            )
-            self.yield_ms = int(shown.values[0][0] or 0)
+            shown = wire.send(self.session, _GIVES_WAY_SQL)
+            self.yield_ms, self.may_hurry = int(shown.values[0][0] or 0), shown.values[0][1] == "t"
             text += ", long enough for autovacuum to give way"
         self.watch.emit("retry", f"{text}.", attempt=attempt, sqlstate=error.sqlstate or "")
 

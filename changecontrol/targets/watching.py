@@ -6,18 +6,23 @@ Everything here runs in the caller's own thread, on the ticks of wire.send.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TypeVar
 
 import psycopg
 
+from changecontrol.rules.lock_needs import Need
 from changecontrol.rules.refusal import Refused
-from changecontrol.targets import observe
+from changecontrol.targets import observe, progressing
 from changecontrol.targets.connection import Session
-from changecontrol.targets.observe import Blocker
+from changecontrol.targets.observe import Blocker, Conflicts
 from changecontrol.targets.outcome import Event
 
+T = TypeVar("T")
+
 _REPEAT_S = 5.0  # how often the same blocker is told again
+_PROGRESS_S = 1.0  # how often the progress of a long statement is told
 _HOLD_S = 0.1  # how often a paused run asks whether it may go on
 
 
@@ -41,6 +46,10 @@ class Watch:
         self._on_event, self._stop, self._hold = on_event, stop, hold
         self.reason, self.late, self.broken = "", False, ""
         self.blockers: tuple[Blocker, ...] = ()
+        self.together_s = 0.0  # bound of all waits for locks of one try; 0: none
+        self.crowded = False  # that bound was passed, and the statement canceled
+        self._blocked_s, self._looked_at, self._progress_at = 0.0, 0.0, 0.0
+        self._sees_ages: bool | None = None
         self.step: int | None = None
         self.statement: int | None = None
         self.hides_debug = False  # a rehearsal asks the server for them and keeps them itself
@@ -88,14 +97,27 @@ class Watch:
         for event in waiting:
             self._send(event)
 
+    def fresh_try(self) -> None:
+        """A step is tried, for the first time or again."""
+        self.crowded, self._blocked_s = False, 0.0
+
+    def begin(self) -> None:
+        """A statement is sent."""
+        self.blockers = ()
+        self._looked_at = time.monotonic()
+        self._progress_at = self._looked_at - _PROGRESS_S / 2
+
     def tick(self) -> None:
         """One look around while a statement is in flight."""
         self.flush()
-        if self.canceled:
+        if self.canceled or self.crowded:
             self._cancel()  # again: a first one may have met the moment between two statements
             return
-        self.look()
-        if self.asked_to_stop():
+        blocked = self.look()
+        self._count(blocked)
+        if not blocked:
+            self._tell_progress(self.session.info.backend_pid)
+        if self.asked_to_stop() or self.crowded:
             self._cancel()
         elif self.remaining_s <= 0:
             self.late = True
@@ -127,28 +149,39 @@ class Watch:
             self.broken = self.broken or type(error).__name__
             return None
 
-    def look(self) -> None:
-        """Ask who blocks our session and tell it."""
-        if self._observer is None:
-            return
-        try:
-            found = observe.blockers(self._observer, self.session.info.backend_pid)
-        except psycopg.Error:
-            self._lose_observer()
-            return
+    def look(self) -> bool:
+        """Ask who blocks our session and tell it. Whether anybody does."""
+        nobody: tuple[Blocker, ...] = ()
+        found = self.ask(lambda seen: observe.blockers(seen, self.session.info.backend_pid), nobody)
         if found:
             self.blockers = found
             self.tell(found)
+        return bool(found)
 
-    def holders(self, tables: list[str], *, older_s: float = 0.02) -> tuple[Blocker, ...]:
-        """Who holds locks on the tables in transactions older than `older_s`; () when nobody can be asked."""
+    def sees_ages(self) -> bool:
+        """Whether the second session may see how old the transactions of others are."""
+        if self._sees_ages is None:
+            self._sees_ages = self.ask(observe.sees_ages, False)
+        return self._sees_ages and self._observer is not None
+
+    def conflicts(self, needs: Iterable[Need]) -> Conflicts:
+        """What stands in the way of these needs; nothing when nobody can be asked."""
+        return self.ask(lambda seen: observe.conflicts(seen, needs), Conflicts())
+
+    def holders(self, looked_for: Conflicts, *, older_s: float = 0.02) -> tuple[Blocker, ...]:
+        """Who holds such locks in transactions older than `older_s`; () when nobody can be asked."""
+        pid = self.session.info.backend_pid
+        return self.ask(lambda seen: observe.holders(seen, looked_for, not_pid=pid, older_s=older_s), ())
+
+    def ask(self, question: Callable[[Session], T], otherwise: T) -> T:
+        """Ask the second session; `otherwise` when there is none or it breaks."""
         if self._observer is None:
-            return ()
+            return otherwise
         try:
-            return observe.holders(self._observer, tables, not_pid=self.session.info.backend_pid, older_s=older_s)
+            return question(self._observer)
         except psycopg.Error:
             self._lose_observer()
-            return ()
+            return otherwise
 
     def tell(self, found: tuple[Blocker, ...]) -> None:
         """Emit `waiting` for every blocker that is new, or still there after a while."""
@@ -158,6 +191,23 @@ class Watch:
             if now - self._told.get(key, -_REPEAT_S) >= _REPEAT_S:
                 self._told[key] = now
                 self.emit("waiting", f"Waiting for {blocker}.", **blocker.to_json())
+
+    def _count(self, blocked: bool) -> None:
+        """Add up how long this try has waited for locks."""
+        now = time.monotonic()
+        self._blocked_s += now - self._looked_at if blocked else 0.0
+        self._looked_at = now
+        self.crowded = bool(self.together_s) and self._blocked_s > self.together_s
+
+    def _tell_progress(self, pid: int) -> None:
+        """How far a long statement is, once a second."""
+        now = time.monotonic()
+        if now - self._progress_at < _PROGRESS_S:
+            return
+        self._progress_at = now
+        told = self.ask(lambda seen: progressing.reading(seen, pid), None)
+        if told is not None:
+            self.emit("progress", progressing.sentence(told), **told)
 
     def _cancel(self) -> None:
         with suppress(psycopg.Error):

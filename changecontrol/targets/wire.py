@@ -16,8 +16,9 @@ from psycopg import pq
 
 from changecontrol.targets.connection import Session
 
-#: Seconds to the first tick and between the later ones. The first is short: a lock_timeout of 50 ms is over soon.
+#: Seconds to the first tick and between the later ones. The first are short: a lock_timeout of 50 ms is over soon.
 _FIRST_S, _EVERY_S = 0.025, 0.2
+_SLOWER = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _collect(connection: pq.abc.PGconn, tick: Callable[[], None], results: list[
             if poll.poll(wait * 1000):
                 connection.consume_input()
             else:
-                wait = _EVERY_S
+                wait = min(wait * _SLOWER, _EVERY_S)
                 tick()
         result = connection.get_result()
         if result is None:
