@@ -32,6 +32,7 @@ def keep(
     return _store(
         revision,
         value,
+        findings=_findings(revision, value["findings"]),
         verdict=certificate.verdict.value,
         passed=certificate.passed,
         sentence=certificate.shortfall,
@@ -55,6 +56,7 @@ def keep_upload(revision: Revision, value: dict[str, Any], *, actor: Person, now
     return _store(
         revision,
         exact(value),
+        findings=list(revision.findings),
         verdict=verdict,
         passed=False,
         sentence="It was made elsewhere: shown, but no gate counts it.",
@@ -72,16 +74,14 @@ def _store(revision: Revision, value: dict[str, Any], **fields: Any) -> Rehearsa
         change_id=revision.change_id,
         revision=revision,
         script_digest=revision.script_digest,
-        findings=_findings(revision, value.get("findings")),
         certificate=data.decode("utf-8"),
         certificate_digest=digest(data),
         **fields,
     )
 
 
-def _findings(revision: Revision, judged: Any) -> list[dict[str, Any]]:
+def _findings(revision: Revision, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what counts from now on: what the rehearsal ended with, and what the files say of themselves."""
-    found: list[dict[str, Any]] = judged if isinstance(judged, list) else []
     known = {(one.get("rule"), one.get("file"), one.get("line")) for one in found}
     others = [one for one in revision.findings if (one["rule"], one["file"], one["line"]) not in known]
     return [*found, *others]

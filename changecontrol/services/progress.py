@@ -26,8 +26,12 @@ STATES: dict[str, StepState] = {
     "step_failed": "failed",
     "aborted": "failed",
 }
-#: events that may come while a statement still waits for its lock
-BESIDE = ("notice", "lease", "ledger_copied", "connected")
+#: events that may come while a statement still waits for its lock, or the run for being let on
+BESIDE = ("notice", "lease", "ledger_copied", "connected", "vacuumed", "pause_asked")
+#: events after which nothing goes on until another one comes: a lock, the users' latency, a person
+HOLDS = ("waiting", "throttled", "paused")
+#: what follows the steps of the script and is none of them
+AFTERWARDS = ("verify", "checks")
 SAYS = {
     "done": "Committed, and in the ledger.",
     "skipped": "On the target already.",
@@ -35,12 +39,19 @@ SAYS = {
     "todo": "",
     "running": "Commits together with its row in the ledger.",
 }
-BATCHED = "Every batch is committed and stays, also after an abort."
+RUNNING = {
+    StepKind.BATCHED.value: "Every batch is committed and stays, also after an abort.",
+    StepKind.SINGLE.value: "Outside a transaction; the ledger keeps when it began and that it is done.",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One step of one pass; ms, rows, total, rate (rows a second), eta_s and batch are None where there is none."""
+    """One step of one pass; ms, rows, total, rate (rows a second), eta_s, batch and done are None where there is none.
+
+    A batched step counts `rows` of `total`; an index build or a VACUUM counts `done` of `total` `unit` and says what it
+    is `doing`, in PostgreSQL's own words for the phase.
+    """
 
     phase: str
     number: int
@@ -54,11 +65,17 @@ class StepView:
     eta_s: float | None = None
     batch: int | None = None
     text: str = ""
+    done: int | None = None
+    unit: str = ""
+    doing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many steps are done (or were before), how many there are, and how many rows batches changed."""
+    """How many steps of the script are done (or were before), how many there are, how many rows batches changed.
+
+    The verify script and the standing checks follow the steps and are not counted.
+    """
 
     done: int
     total: int
@@ -67,7 +84,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The steps in order, the event that says what is waited for now (if so), and the tally."""
+    """The steps in order, the event that says what holds the run up now (one of HOLDS, if so), and the tally."""
 
     steps: list[StepView]
     waiting: ExecutionEvent | None
@@ -77,8 +94,8 @@ class Progress:
 def progress(execution: Execution) -> Progress:
     """Return how far `execution` is; readable while it runs and for good afterwards."""
     events = list(ExecutionEvent.objects.filter(execution=execution, kind__in=STEPS).order_by("number"))
-    batches = ExecutionEvent.objects.filter(execution=execution, kind="progress", data__has_key="batch")
-    newest = batches.order_by("phase", "step", "-number").distinct("phase", "step")
+    told = ExecutionEvent.objects.filter(execution=execution, kind="progress", data__has_any_keys=["batch", "unit"])
+    newest = told.order_by("phase", "step", "-number").distinct("phase", "step")
     views = {(one.phase, one.number): one for one in _planned(execution, events)}
     for event in events:
         _apply(views, event)
@@ -86,8 +103,9 @@ def progress(execution: Execution) -> Progress:
         _count(views, event)
     steps = [_ended(one) if not execution.is_open else one for one in views.values()]
     steps += _afterwards(execution, events)
-    done = sum(1 for one in steps if one.state in ("done", "skipped"))
-    return Progress(steps, _waiting(execution), Tally(done, len(steps), sum(one.rows or 0 for one in steps)))
+    own = [one for one in steps if one.kind not in AFTERWARDS]
+    done = sum(1 for one in own if one.state in ("done", "skipped"))
+    return Progress(steps, _waiting(execution), Tally(done, len(own), sum(one.rows or 0 for one in own)))
 
 
 def _planned(execution: Execution, events: Iterable[ExecutionEvent]) -> list[StepView]:
@@ -138,14 +156,24 @@ def _apply(views: dict[tuple[str, int], StepView], event: ExecutionEvent) -> Non
         return
     step, state = views[key], STATES[event.kind]
     text = event.text if state == "failed" else SAYS[state]
-    if state == "running" and step.kind == StepKind.BATCHED:
-        text = BATCHED
+    if state == "running":
+        text = RUNNING.get(step.kind, text)
     views[key] = replace(step, state=state, ms=_whole(event.data.get("ms")), text=text)
 
 
 def _count(views: dict[tuple[str, int], StepView], event: ExecutionEvent) -> None:
     key, data = (event.phase, event.step or 0), event.data
-    if key in views:
+    if key not in views:
+        return
+    if "unit" in data:
+        views[key] = replace(
+            views[key],
+            done=_whole(data.get("done")),
+            total=_whole(data.get("total")),
+            unit=str(data["unit"]),
+            doing=str(data.get("phase") or "") if views[key].state == "running" else "",
+        )
+    else:
         views[key] = replace(
             views[key],
             rows=_whole(data.get("rows")),
@@ -183,8 +211,8 @@ def _check(kind: str, title: str, event: ExecutionEvent | None, ok: bool) -> Ste
 
 
 def _waiting(execution: Execution) -> ExecutionEvent | None:
-    """Return the last event if it says that the run waits for somebody, and nothing happened since."""
+    """Return the last event if it says that the run is held up, and nothing happened since."""
     if not execution.is_open:
         return None
     last = ExecutionEvent.objects.filter(execution=execution).exclude(kind__in=BESIDE).order_by("-number").first()
-    return last if last is not None and last.kind == "waiting" else None
+    return last if last is not None and last.kind in HOLDS else None

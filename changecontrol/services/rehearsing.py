@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from changecontrol.models import ChangeRequest, Environment, Errand, Person, Rehearsal, Revision, Target
 from changecontrol.rules.lifecycle import Duty
+from changecontrol.rules.manifest import NotCanonical, canonical
 from changecontrol.rules.refusal import Refused
 from changecontrol.services import certifying, errand_queue, moving
 from changecontrol.services.recording import acting
@@ -180,8 +181,11 @@ def _target(target_id: int | None) -> Target:
 def _read(data: bytes) -> list[dict[str, Any]]:
     try:
         value = json.loads(data)
+        canonical(certifying.exact(value))
     except (ValueError, UnicodeDecodeError, RecursionError):
         raise NotReadable(reason="it is not JSON.") from None
+    except NotCanonical as error:
+        raise NotReadable(reason=f"{error}.") from None
     found = value.get("migrations") if isinstance(value, dict) else None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise NotReadable(reason="it has no list “migrations”.")

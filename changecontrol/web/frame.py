@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from changecontrol.models import ChangeRequest, Execution, Incident
 from changecontrol.rules.lifecycle import Status
-from changecontrol.services import conditions, overview
+from changecontrol.services import conditions, overview, rehearsing
 from changecontrol.web import saying, words
 from changecontrol.web.access import duties_of
 
@@ -20,6 +20,7 @@ TABS = (
     ("summary", "Summary", "change"),
     ("sql", "SQL", "change-sql"),
     ("findings", "Findings", "change-findings"),
+    ("rehearsal", "Rehearsal", "change-rehearsal"),
     ("checklist", "Checklist", "change-checklist"),
     ("signatures", "Signatures", "change-signatures"),
     ("executions", "Executions", "change-executions"),
@@ -145,9 +146,8 @@ def _steps(view: Any) -> tuple[list[dict[str, Any]], str]:
 
 def _tabs(change: ChangeRequest, view: Any, signed: int) -> list[dict[str, Any]]:
     items = [item for one in view.items for item in one.items]
-    findings = change.revision.findings if change.revision else []
     counts = {
-        "findings": len(findings) or "",
+        "findings": len(rehearsing.findings(change)) or "",
         "checklist": f"{sum(item.done for item in items)}/{len(items)}",
         "signatures": f"{signed}/{len(view.required)}",
         "executions": change.run_count or "",  # type: ignore[attr-defined]

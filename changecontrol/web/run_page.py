@@ -13,7 +13,7 @@ from changecontrol.rules.lifecycle import Duty, Purpose, State
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import progress
 from changecontrol.services.statements import script as script_of
-from changecontrol.web import saying, words
+from changecontrol.web import run_steps, saying, words
 from changecontrol.web.access import duties_of
 
 #: events the page shows; the log holds every one
@@ -28,6 +28,12 @@ LOOKS = {
     "waiting": ("is-warn", "lock"),
     "retry": ("is-warn", "refresh"),
     "progress": ("", "database"),
+    "throttled": ("is-warn", "hourglass"),
+    "pause_asked": ("", "player-pause"),
+    "paused": ("is-warn", "player-pause"),
+    "resume_asked": ("", "player-play"),
+    "resumed": ("", "player-play"),
+    "vacuumed": ("", "database"),
     "committed": ("is-ok", "database"),
     "step_failed": ("is-bad", "circle-x"),
     "aborting": ("is-warn", "player-stop"),
@@ -44,18 +50,12 @@ LOOKS = {
     "backup_started": ("", "archive"),
     "backup_done": ("", "archive"),
 }
-STEP_LOOKS = {
-    "done": ("is-done", "circle-check", "Done"),
-    "running": ("is-now", "circle-dot", "Running"),
-    "todo": ("is-wait", "circle-dashed", "Waiting"),
-    "failed": ("is-bad", "circle-x", "Failed"),
-    "skipped": ("is-done", "arrow-right", "Skipped"),
-}
 
 
 def _events(execution: Execution, after: int) -> list[dict[str, Any]]:
-    """Return events newest first, behind number `after`."""
-    found = ExecutionEvent.objects.filter(execution=execution, number__gt=after).order_by("-number")[:SHOWN]
+    """Return events newest first, behind number `after`; the figures of bars are in the bars, and all in the log."""
+    told = ExecutionEvent.objects.filter(execution=execution, number__gt=after)
+    found = told.exclude(kind="progress", data__has_any_keys=["rate", "unit"]).order_by("-number")[:SHOWN]
     rows = []
     for event in found:
         css, icon = LOOKS.get(event.kind, ("", "info-circle"))
@@ -65,40 +65,10 @@ def _events(execution: Execution, after: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _steps(view: Any) -> list[dict[str, Any]]:
-    rows = []
-    for number, step in enumerate(view.steps, start=1):
-        css, icon, label = STEP_LOOKS[step.state]
-        gauge = []
-        if step.rows is not None and step.total:
-            gauge.append(f"{step.rows:,} of {step.total:,} rows")
-        if step.rate:
-            gauge.append(f"{step.rate:,.0f} rows/s")
-        if step.batch:
-            gauge.append(f"batch {step.batch:,}")
-        percent = min(100, round(100 * (step.rows or 0) / step.total)) if step.total else None
-        rows.append(
-            {
-                "anchor": f"step-{number}",
-                "css": css,
-                "icon": icon,
-                "label": label,
-                "title": step.title,
-                "text": step.text,
-                "took": saying.duration(step.ms / 1000) if step.ms is not None else "",
-                "percent": percent,
-                "gauge": gauge,
-                "left": saying.duration(step.eta_s) if step.eta_s and css == "is-now" else "",
-            }
-        )
-    return rows
-
-
-def _tally(execution: Execution, view: Any, steps: list[dict[str, Any]]) -> list[dict[str, str]]:
+def _tally(execution: Execution, view: Any) -> list[dict[str, str]]:
     """Return up to five figures: how long, how far, what is on, who holds it, when last heard of."""
     now = timezone.now()
     begun, ended = execution.claimed_at, execution.ended_at
-    done = sum(1 for step in steps if step["css"] == "is-done")
     if ended and begun:
         first = {"term": "Took", "value": saying.duration(ended - begun), "note": f"ended {saying.stamp(ended)}"}
     elif begun:
@@ -113,7 +83,11 @@ def _tally(execution: Execution, view: Any, steps: list[dict[str, Any]]) -> list
     heard = saying.relative(execution.heartbeat_at, now) if execution.heartbeat_at else "not yet"
     return [
         first,
-        {"term": "Steps", "value": f"{done} of {len(steps)}", "note": "verify script and checks counted"},
+        {
+            "term": "Steps",
+            "value": f"{view.tally.done} of {view.tally.total}",
+            "note": "verify script and checks follow",
+        },
         {
             "term": "On the target now",
             "value": words.EFFECT[execution.effect][0] if execution.ended_at else "not read yet",
@@ -145,18 +119,37 @@ STATES = {
 }
 
 
+#: what is said while the newest event holds the run up: icon, heading
+HELD = {
+    "waiting": ("lock", "Waiting for a lock"),
+    "throttled": ("hourglass", "Throttled: the users come first"),
+    "paused": ("player-pause", "Paused"),
+}
+
+
 def _note(execution: Execution, view: Any, *, wants_second: bool) -> dict[str, str]:
     """Return the one sentence that matters now."""
     tone, icon, heading, text = STATES[State(execution.state)]
     text = execution.sentence or text
+    held = view.waiting if execution.is_open else None
     if execution.is_open and execution.abort_asked_at:
         who = execution.abort_asked_by.printed_name if execution.abort_asked_by else "Somebody"
         tone, icon, heading, text = "warn", "player-stop", f"{who} asked to abort", execution.abort_reason
     elif wants_second:
         heading, text = "Waiting for a second person", "It starts as soon as somebody else has signed it too."
-    elif execution.is_open and view.waiting:
-        tone, icon, heading, text = "warn", "lock", "Waiting for a lock", view.waiting.text
+    elif execution.is_open and execution.pause_asked_at:
+        tone, icon = "warn", "player-pause"
+        heading, text = _pause(execution, at_rest=held is not None and held.kind == "paused")
+    elif held is not None:
+        tone, (icon, heading), text = "warn", HELD[held.kind], held.text
     return {"tone": tone, "icon": icon, "heading": heading, "text": text}
+
+
+def _pause(execution: Execution, *, at_rest: bool) -> tuple[str, str]:
+    who = execution.pause_asked_by.printed_name if execution.pause_asked_by else "Somebody"
+    if at_rest:
+        return f"Paused by {who}", f"{execution.pause_reason} Nothing is locked; what is committed stays."
+    return f"{who} asked to pause", f"{execution.pause_reason} It rests as soon as the batch under way is committed."
 
 
 def wants_second(execution: Execution) -> bool:
@@ -171,26 +164,20 @@ def wants_second(execution: Execution) -> bool:
 def parts(execution: Execution, *, after: int = 0) -> dict[str, Any]:
     """Return the live parts: tally, note, steps, events behind `after`."""
     view = progress.progress(execution)
-    steps = _steps(view)
+    steps = run_steps.rows_of(view.steps)
     events = _events(execution, after)
     waits = wants_second(execution)
     return {
         "execution": execution,
         "wants_second": waits,
-        "tally": _tally(execution, view, steps),
+        "tally": _tally(execution, view),
         "note": _note(execution, view, wants_second=waits),
         "steps": steps,
-        "steps_say": _counted(steps),
+        "steps_say": run_steps.counted(steps),
         "events": events,
         "last": events[0]["number"] if events else after,
         "now": timezone.now(),
     }
-
-
-def _counted(steps: list[dict[str, Any]]) -> str:
-    done = sum(1 for step in steps if step["css"] == "is-done")
-    running = sum(1 for step in steps if step["css"] == "is-now")
-    return f"{done} of {len(steps)} done" + (f", {running} running" if running else "")
 
 
 def _abort_says(execution: Execution) -> str:
@@ -202,6 +189,13 @@ def _abort_says(execution: Execution) -> str:
     )
 
 
+def holding(request: HttpRequest, execution: Execution) -> dict[str, Any]:
+    """Return whether this person may pause the run or let it go on, and which of both is the next."""
+    may = execution.state == State.RUNNING and bool(duties_of(request) & {Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD})
+    paused = execution.pause_asked_at is not None
+    return {"paused": paused, "may_hold": may, "hold": "" if not may else "paused" if paused else "running"}
+
+
 def whole(request: HttpRequest, execution: Execution) -> dict[str, Any]:
     """Return everything the page of a run draws; a constant number of queries."""
     duties = duties_of(request)
@@ -210,21 +204,25 @@ def whole(request: HttpRequest, execution: Execution) -> dict[str, Any]:
     found = parts(execution)
     may_second = bool(duties & set(signing.DUTIES[Meaning.SECOND_PERSON])) and execution.requested_by != request.user
     script = script_of(execution.revision, execution.direction)
-    return found | {
-        "area": "runs",
-        "signatures": signatures,
-        "may_abort": execution.state in (State.QUEUED, State.RUNNING)
-        and bool(duties & {Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD}),
-        "may_resolve": execution.state == State.LOST and Duty.TECH_LEAD in duties,
-        "may_second": found["wants_second"] and may_second,
-        "abort_says": _abort_says(execution),
-        "resolution_statement": signing.STATEMENTS[Meaning.RESOLUTION],
-        "second_statement": signing.STATEMENTS[Meaning.SECOND_PERSON],
-        "checks": (outcome.get("checks") or {}).get("after") or [],
-        "verify": outcome.get("verify") or {},
-        "comparison": outcome.get("comparison") or {},
-        "incidents": list(execution.incidents.all()),
-        "fingerprint": execution.target.fingerprint or {},
-        "file": script.file if script else "",
-        "given": {},
-    }
+    return (
+        found
+        | holding(request, execution)
+        | {
+            "area": "runs",
+            "signatures": signatures,
+            "may_abort": execution.state in (State.QUEUED, State.RUNNING)
+            and bool(duties & {Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD}),
+            "may_resolve": execution.state == State.LOST and Duty.TECH_LEAD in duties,
+            "may_second": found["wants_second"] and may_second,
+            "abort_says": _abort_says(execution),
+            "resolution_statement": signing.STATEMENTS[Meaning.RESOLUTION],
+            "second_statement": signing.STATEMENTS[Meaning.SECOND_PERSON],
+            "checks": (outcome.get("checks") or {}).get("after") or [],
+            "verify": outcome.get("verify") or {},
+            "comparison": outcome.get("comparison") or {},
+            "incidents": list(execution.incidents.all()),
+            "fingerprint": execution.target.fingerprint or {},
+            "file": script.file if script else "",
+            "given": {},
+        }
+    )

@@ -33,7 +33,9 @@ class NothingStated(Refused):
 def run_or_404(code: str) -> Execution:
     """Return the execution with everything its page prints."""
     found = (
-        Execution.objects.select_related("change", "revision", "target__environment", "requested_by", "abort_asked_by")
+        Execution.objects.select_related(
+            "change", "revision", "target__environment", "requested_by", "abort_asked_by", "pause_asked_by"
+        )
         .filter(code=code.upper())
         .first()
     )
@@ -74,6 +76,14 @@ def run(request: HttpRequest, code: str) -> HttpResponse:
 
 def _page(request: HttpRequest, execution: Execution, **more: Any) -> HttpResponse:
     context = run_page.whole(request, execution) | more
+    forms = {
+        "second": context["may_second"],
+        "abort": context["may_abort"],
+        "resolve": context["may_resolve"],
+        "pause": context["hold"] == "running",
+        "resume": context["hold"] == "paused",
+    }
+    context["loose"] = not forms.get(more.get("refused", ""))  # the form is gone: the refusal is told at the top
     return render(request, "runs/run.html", context, status=CONFLICT if more.get("refusal") else 200)
 
 
@@ -84,6 +94,9 @@ def live(request: HttpRequest, code: str) -> HttpResponse:
     execution = run_or_404(code)
     after = request.GET.get("after", "0")
     context = run_page.parts(execution, after=int(after) if after.isdecimal() and len(after) < 10 else 0)
+    context |= run_page.holding(request, execution)
+    # the form is exchanged only when it becomes another one: nobody loses what they are typing
+    context["swap_hold"] = request.GET.get("hold", "") != context["hold"]
     response = render(request, "runs/_live.html", context)
     if not execution.is_open:
         response.headers["HX-Refresh"] = "true"
@@ -118,6 +131,32 @@ def abort(request: HttpRequest, code: str) -> HttpResponse:
     except Refused as no:
         return _page(request, execution, refusal=no.sentence, refused="abort", given=request.POST)
     messages.info(request, "Asked. The worker stops at the next safe point and writes what stays.")
+    return redirect("run", execution.code)
+
+
+@needs_duty(Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD)
+@require_POST
+def pause(request: HttpRequest, code: str) -> HttpResponse:
+    """Ask the worker to rest between two batches or steps, where it holds no lock."""
+    execution, reason = run_or_404(code), request.POST.get("reason", "").strip()
+    try:
+        executing.pause(execution_id=execution.pk, actor=request.user, reason=reason, now=timezone.now())
+    except Refused as no:
+        return _page(request, execution, refusal=no.sentence, refused="pause", given=request.POST)
+    messages.info(request, "Asked. The worker rests as soon as the batch or step under way is committed.")
+    return redirect("run", execution.code)
+
+
+@needs_duty(Duty.AUTHOR, Duty.QA, Duty.TECH_LEAD)
+@require_POST
+def resume(request: HttpRequest, code: str) -> HttpResponse:
+    """Let a paused run go on."""
+    execution, reason = run_or_404(code), request.POST.get("reason", "").strip()
+    try:
+        executing.resume(execution_id=execution.pk, actor=request.user, reason=reason, now=timezone.now())
+    except Refused as no:
+        return _page(request, execution, refusal=no.sentence, refused="resume", given=request.POST)
+    messages.info(request, "Asked. The worker goes on where it stopped.")
     return redirect("run", execution.code)
 
 

@@ -78,7 +78,7 @@ def _spans(script: Script, texts: list[str], data: bytes) -> list[tuple[int, int
             continue
         first = own[0].line
         last = max(1 + data[: statement.end].count(b"\n") for statement in own)
-        for at in range(floor + 1, first):
+        for at in range(floor + 1, min(first, len(texts) + 1)):
             if _BEGINS.match(texts[at - 1]):
                 first = at
                 break

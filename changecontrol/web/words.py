@@ -96,6 +96,7 @@ OTHER: dict[str, Look] = {
     "not probed": Look("idle", "circle-dashed"),
     "not adopted": Look("warn", "alert-triangle"),
     "watching": Look("info", "heartbeat"),
+    "shown only": Look("idle", "info-circle"),
 }
 
 #: icons of signature meanings, used in the inbox and beside signatures

@@ -157,3 +157,42 @@ def test_it_asks_three_queries_however_much_happened() -> None:
     with CaptureQueriesContext(connection) as caught:
         progress(run)
     assert len(caught) == 3
+
+
+def test_verify_and_checks_are_no_steps_of_the_script() -> None:
+    run = running()
+    run.revision.plan["verify"] = to_json(rows.script(Direction.VERIFY))
+    run.revision.checks = {"audit": "SELECT 1"}
+    tell(run, "committed", 1)
+    tell(run, "committed", 2)
+    tell(run, "verified", text="Every row says ok.")
+    tally = progress(run).tally
+    assert (tally.done, tally.total) == (2, 2)
+
+
+def test_an_index_build_says_its_phase_and_how_far_it_is() -> None:
+    run = running()
+    tell(run, "step_started", 2)
+    phase = "building index: scanning table"
+    # PostgreSQL's phase stands in the data; the pass of the run stands in the event
+    with acting("worker"):
+        ExecutionEvent.objects.create(
+            execution=run, number=next(_numbers), at=NOW, kind="progress", phase="forward", step=2, text=phase,
+            data={"phase": phase, "done": 300, "total": 1200, "unit": "blocks", "pct": 25.0},
+        )  # fmt: skip
+    found = progress(run).steps[1]
+    assert (found.doing, found.done, found.total, found.unit, found.rows) == (phase, 300, 1200, "blocks", None)
+    tell(run, "committed", 2, ms=7200)
+    assert progress(run).steps[1].doing == ""
+
+
+@pytest.mark.parametrize("kind", ["paused", "throttled"])
+def test_it_says_what_holds_the_run_up_until_it_goes_on(kind: str) -> None:
+    run = running()
+    tell(run, "step_started", 1)
+    tell(run, kind, 1, text="The replica is behind by 3.2 s.")
+    tell(run, "vacuumed", 1)
+    held = progress(run).waiting
+    assert held is not None and held.kind == kind
+    tell(run, "resumed", 1)
+    assert progress(run).waiting is None
