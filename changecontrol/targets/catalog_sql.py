@@ -14,7 +14,8 @@ _SCHEMAS = (
 )
 
 #: The migrating role itself reads as one word, so that databases migrated by different roles compare.
-_OWNER = "CASE WHEN {0} = current_user::regrole THEN '@self' ELSE pg_get_userbyid({0}) END"
+_SELF = "(SELECT oid FROM pg_roles WHERE rolname = current_user)"
+_OWNER = f"CASE WHEN {{0}} = {_SELF} THEN '@self' ELSE pg_get_userbyid({{0}}) END"
 
 
 def _owner(column: str) -> str:
@@ -23,10 +24,7 @@ def _owner(column: str) -> str:
 
 def _acl(acl: str, kind: str, owner: str) -> str:
     """Every grant as grantee=privileges, sorted; the default grants written out, so that NULL equals them."""
-    grantee = (
-        "CASE x.grantee WHEN 0 THEN 'public' WHEN current_user::regrole THEN '@self'"
-        " ELSE pg_get_userbyid(x.grantee)::text END"
-    )
+    grantee = f"CASE x.grantee WHEN 0 THEN 'public' WHEN {_SELF} THEN '@self' ELSE pg_get_userbyid(x.grantee)::text END"
     return (
         f"(SELECT coalesce(string_agg(g, ', ' ORDER BY g COLLATE \"C\"), '') FROM ("
         f"SELECT {grantee} || '=' || string_agg(x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END,"
@@ -61,7 +59,8 @@ SELECT {_RELKIND} || ' ' || {_REL}, concat_ws('; ',
   CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END,
   CASE WHEN c.relkind = 'p' THEN 'partitioned by ' || pg_get_partkeydef(c.oid) END,
   CASE WHEN c.relispartition THEN 'partition ' || pg_get_expr(c.relpartbound, c.oid) END,
-  (SELECT 'inherits ' || string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
+  (SELECT 'inherits ' || string_agg(i.inhparent::regclass::text || CASE WHEN i.inhdetachpending THEN ' DETACH PENDING'
+     ELSE '' END, ', ' ORDER BY i.inhseqno)
    FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relkind IN ('r', 'p', 'f')),
   CASE WHEN c.relrowsecurity THEN 'row security on' END,
   CASE WHEN c.relforcerowsecurity THEN 'row security forced' END,
@@ -70,6 +69,10 @@ SELECT {_RELKIND} || ' ' || {_REL}, concat_ws('; ',
   (SELECT 'method ' || amname FROM pg_am WHERE oid = c.relam AND amname <> 'heap'),
   (SELECT 'tablespace ' || spcname FROM pg_tablespace WHERE oid = c.reltablespace),
   'options ' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o),
+  'toast options ' || (SELECT string_agg(o, ', ' ORDER BY o) FROM pg_class x, unnest(x.reloptions) o
+    WHERE x.oid = c.reltoastrelid),
+  CASE WHEN c.relkind = 'f' THEN (SELECT concat_ws(' ', 'server', s.srvname, 'with', f.ftoptions::text)
+    FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver WHERE f.ftrelid = c.oid) END,
   CASE WHEN c.relkind = 'm' AND NOT c.relispopulated THEN 'not populated' END,
   CASE WHEN c.relkind IN ('v', 'm') THEN 'as ' || pg_get_viewdef(c.oid) END,
   CASE WHEN c.relkind = 'S' THEN (SELECT concat_ws(' ', format_type(s.seqtypid, NULL), 'start', s.seqstart,
@@ -97,10 +100,12 @@ SELECT format('column %I.%I.%I', n.nspname, c.relname, a.attname), concat_ws(' '
   CASE WHEN coalesce(a.attstattarget, -1) <> -1 THEN 'statistics ' || a.attstattarget END,
   CASE WHEN NOT a.attislocal THEN 'inherited' END,
   'options ' || (SELECT string_agg(o, ', ' ORDER BY o) FROM unnest(a.attoptions) o),
+  'foreign options ' || a.attfdwoptions::text,
   'grants ' || (SELECT string_agg(g, ', ' ORDER BY g COLLATE "C") FROM (SELECT
-     CASE x.grantee WHEN 0 THEN 'public' WHEN current_user::regrole THEN '@self'
-       ELSE pg_get_userbyid(x.grantee)::text END || '=' || x.privilege_type AS g
-     FROM aclexplode(a.attacl) x) grants))
+     CASE x.grantee WHEN 0 THEN 'public' WHEN {_SELF} THEN '@self'
+       ELSE pg_get_userbyid(x.grantee)::text END || '=' || x.privilege_type
+       || CASE WHEN x.is_grantable THEN '*' ELSE '' END AS g
+     FROM aclexplode(a.attacl) x WHERE a.attacl IS NOT NULL) grants))
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
@@ -119,8 +124,14 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'f', 'c') 
 CONSTRAINTS_SQL = f"""
 SELECT format('constraint %I on %s', k.conname, CASE WHEN k.contypid <> 0 THEN 'domain ' || k.contypid::regtype
   ELSE k.conrelid::regclass::text END), concat_ws(' ', pg_get_constraintdef(k.oid),
-  CASE WHEN NOT k.conislocal THEN 'inherited' END, CASE WHEN k.connoinherit AND k.contype = 'c' THEN 'no inherit' END)
+  CASE WHEN NOT k.conislocal THEN 'inherited' END, CASE WHEN k.connoinherit AND k.contype = 'c' THEN 'no inherit' END,
+  off.states)
 FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
+LEFT JOIN (SELECT tgconstraint, 'TRIGGERS ' || string_agg(tgrelid::regclass || ' ' || CASE tgenabled WHEN 'D' THEN
+    'DISABLED' WHEN 'R' THEN 'enabled replica' ELSE 'enabled always' END, ', ' ORDER BY tgrelid, tgtype, tgenabled)
+    AS states
+  FROM pg_trigger WHERE tgisinternal AND tgconstraint <> 0 AND tgenabled <> 'O' GROUP BY 1) off
+  ON off.tgconstraint = k.oid
 WHERE k.contype <> 't' AND {_SCHEMAS} AND {_own("pg_constraint", "k.oid")}
   AND (k.conrelid = 0 OR {_own("pg_class", "k.conrelid")})
 """
@@ -129,7 +140,11 @@ INDEXES_SQL = f"""
 SELECT 'index ' || {_REL}, concat_ws('; ', pg_get_indexdef(c.oid),
   CASE WHEN NOT x.indisvalid THEN 'INVALID' END, CASE WHEN NOT x.indisready THEN 'not ready' END,
   CASE WHEN x.indisclustered THEN 'clustered' END, CASE WHEN x.indisreplident THEN 'replica identity' END,
-  (SELECT 'tablespace ' || spcname FROM pg_tablespace WHERE oid = c.reltablespace))
+  (SELECT 'tablespace ' || spcname FROM pg_tablespace WHERE oid = c.reltablespace),
+  CASE WHEN c.relispartition THEN (SELECT 'partition of ' || i.inhparent::regclass FROM pg_inherits i
+    WHERE i.inhrelid = c.oid) END,
+  (SELECT 'statistics ' || string_agg(a.attnum || '=' || a.attstattarget, ', ' ORDER BY a.attnum) FROM pg_attribute a
+    WHERE x.indexprs IS NOT NULL AND a.attrelid = c.oid AND coalesce(a.attstattarget, -1) <> -1))
 FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE {_SCHEMAS} AND {_own("pg_class", "x.indrelid")}
 """
@@ -153,7 +168,7 @@ SELECT format('policy %I on %s', p.polname, p.polrelid::regclass), concat_ws(' '
   CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
   CASE p.polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update' WHEN 'd' THEN 'delete'
     ELSE 'all' END,
-  'to ' || (SELECT string_agg(CASE r WHEN 0 THEN 'public' WHEN current_user::regrole THEN '@self'
+  'to ' || (SELECT string_agg(CASE r WHEN 0 THEN 'public' WHEN {_SELF} THEN '@self'
     ELSE pg_get_userbyid(r)::text END, ', ' ORDER BY r = 0, pg_get_userbyid(r)) FROM unnest(p.polroles) r),
   'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
 FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -165,7 +180,9 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE
   format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), concat_ws('; ',
   'owner ' || {_owner("p.proowner")},
   CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid)
-    ELSE (SELECT concat_ws(' ', a.aggtransfn, a.aggfinalfn, format_type(a.aggtranstype, NULL), a.agginitval)
+    ELSE (SELECT concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
+            format_type(a.aggtranstype, NULL), a.agginitval, nullif(a.aggsortop, 0)::regoperator, p.proparallel,
+            'returns', p.prorettype::regtype)
           FROM pg_aggregate a WHERE a.aggfnoid = p.oid) END,
   'grants ' || {_acl("p.proacl", "f", "p.proowner")})
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -179,10 +196,16 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum ' WHEN 'd' THEN 'domain ' WHEN 'r' THE
    FROM pg_enum e WHERE e.enumtypid = t.oid),
   CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
   CASE WHEN t.typnotnull THEN 'not null' END, 'default ' || t.typdefault,
-  (SELECT 'subtype ' || format_type(r.rngsubtype, NULL) FROM pg_range r WHERE r.rngtypid = t.oid),
+  CASE WHEN t.typtype = 'd' THEN 'collate ' || nullif(t.typcollation, 0)::regcollation END,
+  (SELECT concat_ws(' ', 'subtype', format_type(r.rngsubtype, NULL), r.rngmultitypid::regtype,
+      nullif(r.rngcollation, 0)::regcollation, r.rngcanonical, r.rngsubdiff,
+      (SELECT o.opcname FROM pg_opclass o WHERE o.oid = r.rngsubopc))
+    FROM pg_range r WHERE r.rngtypid = t.oid),
+  CASE WHEN t.typtype = 'b' THEN concat_ws(' ', t.typinput, t.typoutput, t.typlen, t.typalign, t.typcategory) END,
   'grants ' || {_acl("t.typacl", "T", "t.typowner")})
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE t.typtype IN ('e', 'd', 'r', 'b') AND t.typelem = 0 AND {_SCHEMAS} AND {_own("pg_type", "t.oid")}
+WHERE (t.typtype IN ('e', 'd', 'r', 'b') AND t.typelem = 0 OR t.typtype = 'c' AND EXISTS
+    (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')) AND {_SCHEMAS} AND {_own("pg_type", "t.oid")}
   AND NOT (t.typtype = 'b' AND t.typname ~ '^_')
 """
 
@@ -200,8 +223,9 @@ FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {_SC
 DEFAULT_GRANTS_SQL = f"""
 SELECT format('default grants of %s on %s%s', {_owner("d.defaclrole")}, d.defaclobjtype,
   coalesce(' in ' || n.nspname, '')),
-  (SELECT string_agg(CASE x.grantee WHEN 0 THEN 'public' WHEN current_user::regrole THEN '@self'
-     ELSE pg_get_userbyid(x.grantee)::text END || '=' || x.privilege_type, ', '
+  (SELECT string_agg(CASE x.grantee WHEN 0 THEN 'public' WHEN {_SELF} THEN '@self'
+     ELSE pg_get_userbyid(x.grantee)::text END || '=' || x.privilege_type
+     || CASE WHEN x.is_grantable THEN '*' ELSE '' END, ', '
      ORDER BY x.grantee = 0, pg_get_userbyid(x.grantee), x.privilege_type) FROM aclexplode(d.defaclacl) x)
 FROM pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
 WHERE n.oid IS NULL OR ({_SCHEMAS})
@@ -216,10 +240,54 @@ FROM pg_event_trigger e WHERE {_own("pg_event_trigger", "e.oid")}
 PUBLICATIONS_SQL = f"""
 SELECT format('publication %I', p.pubname), concat_ws('; ', 'owner ' || {_owner("p.pubowner")},
   CASE WHEN p.puballtables THEN 'all tables' END,
-  concat_ws(' ', 'insert ' || p.pubinsert, 'update ' || p.pubupdate, 'delete ' || p.pubdelete),
-  (SELECT string_agg(r.prrelid::regclass::text, ', ' ORDER BY r.prrelid::regclass::text)
-   FROM pg_publication_rel r WHERE r.prpubid = p.oid))
+  concat_ws(' ', 'insert ' || p.pubinsert, 'update ' || p.pubupdate, 'delete ' || p.pubdelete, 'truncate ' ||
+    p.pubtruncate, CASE WHEN p.pubviaroot THEN 'via root' END, 'generated ' || (to_jsonb(p) ->> 'pubgencols')),
+  (SELECT string_agg(concat_ws(' ', r.prrelid::regclass, (SELECT '(' || string_agg(a.attname, ', ' ORDER BY a.attname)
+       || ')' FROM pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs::int2[])),
+     'where ' || pg_get_expr(r.prqual, r.prrelid)), ', ' ORDER BY r.prrelid::regclass::text)
+   FROM pg_publication_rel r WHERE r.prpubid = p.oid),
+  (SELECT 'schemas ' || string_agg(s.pnnspid::regnamespace::text, ', ' ORDER BY s.pnnspid::regnamespace::text)
+   FROM pg_publication_namespace s WHERE s.pnpubid = p.oid))
 FROM pg_publication p
+"""
+
+#: Kinds that seldom occur: that they are there, who owns them, and what is easily said of them.
+OTHERS_SQL = f"""
+SELECT i.type || ' ' || i.identity, concat_ws('; ', 'owner ' || {_OWNER.format("o.owner")}, o.said)
+FROM (
+  SELECT 'pg_operator'::regclass AS class, oid, oprowner AS owner, concat_ws(' ', oprcode, oprcom::regoperator,
+    oprnegate::regoperator, oprrest, oprjoin, oprcanmerge, oprcanhash) AS said FROM pg_operator
+  UNION ALL SELECT 'pg_opclass'::regclass, oid, opcowner, concat_ws(' ', opcintype::regtype, opcdefault) FROM pg_opclass
+  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfowner, NULL FROM pg_opfamily
+  UNION ALL SELECT 'pg_cast'::regclass, oid, NULL, concat_ws(' ', castfunc::regprocedure, castcontext, castmethod)
+    FROM pg_cast
+  UNION ALL SELECT 'pg_collation'::regclass, oid, collowner,
+    concat_ws(' ', collprovider, collisdeterministic, collcollate, collctype) FROM pg_collation
+  UNION ALL SELECT 'pg_conversion'::regclass, oid, conowner, concat_ws(' ', conproc, condefault) FROM pg_conversion
+  UNION ALL SELECT 'pg_ts_config'::regclass, oid, cfgowner, (SELECT string_agg(m.maptokentype || ':' ||
+    m.mapdict::regdictionary, ', ' ORDER BY m.maptokentype, m.mapseqno) FROM pg_ts_config_map m WHERE m.mapcfg = c.oid)
+    FROM pg_ts_config c
+  UNION ALL SELECT 'pg_ts_dict'::regclass, oid, dictowner, dictinitoption FROM pg_ts_dict
+  UNION ALL SELECT 'pg_ts_parser'::regclass, oid, NULL, NULL FROM pg_ts_parser
+  UNION ALL SELECT 'pg_ts_template'::regclass, oid, NULL, NULL FROM pg_ts_template
+  UNION ALL SELECT 'pg_language'::regclass, oid, lanowner, concat_ws(' ', lanpltrusted, 'grants', (
+    {_acl("lanacl", "l", "lanowner")})) FROM pg_language
+  UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, fdwowner, concat_ws(' ', fdwoptions::text, 'grants', (
+    {_acl("fdwacl", "F", "fdwowner")})) FROM pg_foreign_data_wrapper
+  UNION ALL SELECT 'pg_foreign_server'::regclass, oid, srvowner, concat_ws(' ', srvtype, srvversion, srvoptions::text,
+    'grants', ({_acl("srvacl", "S", "srvowner")})) FROM pg_foreign_server
+  UNION ALL SELECT 'pg_am'::regclass, oid, NULL, amhandler::text FROM pg_am
+  UNION ALL SELECT 'pg_transform'::regclass, oid, NULL, NULL FROM pg_transform
+) o, LATERAL pg_identify_object(o.class, o.oid, 0) i
+WHERE o.oid >= 16384 AND coalesce(i.schema, '') <> 'changecontrol'
+  AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = o.class AND e.objid = o.oid AND e.deptype = 'e')
+"""
+
+#: What ALTER DATABASE ... SET and ALTER ROLE ... IN DATABASE ... SET keep for this database.
+SETTINGS_SQL = f"""
+SELECT 'settings of ' || CASE WHEN s.setrole = 0 THEN 'the database' ELSE {_OWNER.format("s.setrole")} || ' here' END,
+  (SELECT string_agg(c, ', ' ORDER BY c) FROM unnest(s.setconfig) c)
+FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()
 """
 
 #: Objects below OID 16384 were made by initdb and carry its comments; schema public belongs to the database.
@@ -251,5 +319,7 @@ QUERIES = (
     DEFAULT_GRANTS_SQL,
     EVENT_TRIGGERS_SQL,
     PUBLICATIONS_SQL,
+    OTHERS_SQL,
+    SETTINGS_SQL,
     COMMENTS_SQL,
 )

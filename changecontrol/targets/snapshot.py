@@ -31,6 +31,8 @@ __all__ = [
 #: A server prints casts among text types, and parentheses around single values, where the author wrote none; they move
 #: when an expression is written again from its own print. Nothing else counts as spelling.
 _TEXT_CAST = re.compile(r"('(?:[^']|'')*')|::(?:text|character varying|bpchar)(?:\[\])?(?![\w(])")
+#: A moment with a fraction of a second is now(), fixed by the server when the statement ran: no constant of an author.
+_MOMENT = re.compile(r"'\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+(?:[+-]\d\d(?::\d\d)*)?(?: BC)?'(?=::(?:time|date))")
 _ATOM = re.compile(r"""(?<![\w"])\((\w+|'(?:[^']|'')*'|ARRAY\[[^\]()]*\])\)""")
 
 
@@ -103,7 +105,7 @@ def catalog(conn: psycopg.Connection[Any]) -> Catalog:
     """Read the catalog in one READ ONLY snapshot. The connection must be outside a transaction.
 
     Left out: schema changecontrol, system schemas, members of extensions, roles (they belong to the whole cluster),
-    operators, casts, text search and foreign servers.
+    subscriptions, user mappings and security labels (only superusers may read them).
     """
     objects: dict[str, str] = {}
     with reading(conn):
@@ -126,7 +128,7 @@ def differences(a: Catalog, b: Catalog) -> Differences:
     said = [f"{_article(name)} is missing." for name in missing]
     said += [f"{_article(name)} is there in addition." for name in extra]
     said += [f"{_article(name)} differs: {_shown(a.objects[name], b.objects[name])}." for name in changed]
-    said += [f"{_article(name)} means the same but is spelled otherwise." for name in spelling]
+    said += [f"{_article(name)} {_why_same(a.objects[name], b.objects[name])}" for name in spelling]
     said += [f"Table {table} has its columns in another order: {', '.join(b.order[table])}." for table in moved]
     if a.major != b.major:
         said.append(f"PostgreSQL {a.major} and {b.major} are different versions: their catalogs are not comparable.")
@@ -140,7 +142,7 @@ def reading(conn: psycopg.Connection[Any]) -> Iterator[None]:
     """One READ ONLY snapshot with an empty search_path and no statement timeout."""
     conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
-        conn.execute("SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0")
+        conn.execute("SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0; SET LOCAL jit = off")
         yield
     finally:
         if not conn.closed:
@@ -151,10 +153,17 @@ def _spelled(name: str, definition: str) -> str:
     """The definition without what is only spelling. A function's text is left as it is."""
     if name.startswith(("function", "procedure", "comment")):
         return definition
+    definition = _MOMENT.sub("'a moment'", definition)
     text, before = _TEXT_CAST.sub(lambda match: match.group(1) or "", definition), ""
     while text != before:
         before, text = text, _ATOM.sub(r"\1", text)
     return text
+
+
+def _why_same(a: str, b: str) -> str:
+    if _MOMENT.findall(a) != _MOMENT.findall(b):
+        return "holds the moment at which it was made, as now() gave it then."
+    return "means the same but is spelled otherwise."
 
 
 def _moved(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
