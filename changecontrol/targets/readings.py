@@ -6,6 +6,7 @@ rows counted by pg_stat_xact, the place in the WAL and the settings that switch 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ _COUNTED = (
 )
 
 _NAMED = "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)"
+_TEMPORARY = re.compile(r"^pg_temp_\d+\.")  # the number is the session's and says nothing
 
 # The texts are put together from constants of this module.
 _READING_SQL = f"""
@@ -107,7 +109,7 @@ def read(session: Session) -> Reading:
         oid = int(relation)
         modes[oid] = frozenset(MODES[mode] for mode in held.split(",") if mode in MODES)
         if kind:
-            relations[oid] = Relation(oid, kind, name, int(file or 0), int(table or 0))
+            relations[oid] = _relation(oid, kind, name, file, table)
         scanned[oid], changed[oid] = int(read_rows or 0), int(changed_rows or 0)
     settings = dict(zip(GUARDED, rows[0][1:3], strict=True))
     return Reading(int(rows[0][0]), settings, modes, relations, scanned, changed)
@@ -148,9 +150,13 @@ def catalog(session: Session) -> dict[int, Relation]:
     """Every relation of the database but ours."""
     values = wire.send(session, _CATALOG_SQL).values
     return {
-        int(oid or 0): Relation(int(oid or 0), kind or "", name or "", int(file or 0), int(table or 0))
+        int(oid or 0): _relation(int(oid or 0), kind or "", name or "", file, table)
         for oid, kind, name, file, table in values
     }
+
+
+def _relation(oid: int, kind: str, name: str, file: str | None, table: str | None) -> Relation:
+    return Relation(oid, kind, _TEMPORARY.sub("pg_temp.", name), int(file or 0), int(table or 0))
 
 
 def _text(result: pq.abc.PGresult, row: int, column: int) -> str:

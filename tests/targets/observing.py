@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from changecontrol.local.postgres import Cluster
 from changecontrol.rules.observed import BLOCKS_WRITERS, MODES, STRENGTH, Observed, strongest
@@ -100,16 +99,18 @@ def summed(observed: Sequence[Observed]) -> Sum:
     )
 
 
-_NAMES = """SELECT c.oid, format('%I.%I', nspname, relname), relkind, pg_relation_filenode(c.oid) FROM pg_class c
+_NAMES = r"""SELECT c.oid, format('%I.%I', regexp_replace(nspname, '_temp_\d+$', '_temp'), relname),
+relkind, pg_relation_filenode(c.oid) FROM pg_class c
 JOIN pg_namespace n ON n.oid = relnamespace
-WHERE nspname !~ '^(pg_|information_schema|changecontrol)'"""
+WHERE nspname !~ '^(pg_catalog|pg_toast|information_schema|changecontrol)'"""
 
 
 def independently(where: Where, statements: Sequence[str]) -> Sum:
     """Send the statements in one transaction and look around before it ends, over the views of the manual."""
-    dsn = make_conninfo(**{**conninfo_to_dict(where.dsn), "options": "-c max_parallel_maintenance_workers=0"})
-    with psycopg.connect(dsn) as conn:
-        conn.execute("SET max_parallel_workers_per_gather = 0; SET TimeZone = 'UTC'")
+    with psycopg.connect(where.dsn) as conn:
+        conn.execute(
+            "SET max_parallel_workers_per_gather = 0; SET max_parallel_maintenance_workers = 0; SET TimeZone = 'UTC'"
+        )
         before = {row[0]: row[1:] for row in conn.execute(_NAMES)}
         conn.commit()
         for statement in statements:
@@ -123,7 +124,7 @@ def independently(where: Where, statements: Sequence[str]) -> Sum:
             "SELECT relid, seq_tup_read, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_xact_user_tables"
             " WHERE schemaname <> 'changecontrol'"
         ).fetchall()
-        tables = dict(conn.execute("SELECT indexrelid, indrelid FROM pg_index").fetchall())
+        tables: dict[int, int] = dict(conn.execute("SELECT indexrelid, indrelid FROM pg_index").fetchall())
         conn.rollback()
     files = {row[2] for row in before.values()}
     names = {**{oid: row[0] for oid, row in after.items()}, **{oid: row[0] for oid, row in before.items()}}
