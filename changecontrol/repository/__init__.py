@@ -9,7 +9,7 @@ from changecontrol.repository.files import (
 )
 from changecontrol.repository.folder import Frozen, Repository
 from changecontrol.repository.listing import MigrationFiles, MigrationMissing, NoFreeNumber, NumberTwice
-from changecontrol.repository.scaffold import BadField, CannotCreate
+from changecontrol.repository.scaffold import BadField, CannotCreate, SeriesExists
 
 __all__ = [
     "BadField",
@@ -25,4 +25,5 @@ __all__ = [
     "NumberTwice",
     "Repository",
     "RepositoryMissing",
+    "SeriesExists",
 ]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from changecontrol.repository import files, git, listing, scaffold
 from changecontrol.repository.listing import MigrationFiles
 from changecontrol.repository.sources import included
-from changecontrol.rules import manifest, naming, pair, script
+from changecontrol.rules import manifest, naming, pair, patterns, script
 from changecontrol.rules.finding import Finding
 from changecontrol.rules.naming import Entry, MigrationName
+from changecontrol.rules.patterns import Member, Place, Signed
 from changecontrol.rules.policy import Policy
 from changecontrol.rules.policy import parse as parse_policy
 from changecontrol.rules.refusal import Refused
@@ -149,6 +152,51 @@ class Repository:
                 return [self._write(path, text) for path, text in texts.items()][::-1]
             except FileExistsError:
                 continue
+
+    def create_series(
+        self, description: str, members: Sequence[Member], *, signed: Signed, dependencies: str = ""
+    ) -> list[Path]:
+        """Create the migrations of a series, each with rollback and verify script. Never overwrites.
+
+        Each depends on the one before it, the first on `dependencies` or on the newest migration. Gives the paths in
+        order, forward first. Raises BadDescription, BadField, SeriesExists, NoFreeNumber or CannotCreate.
+        """
+        stems = ["_".join(word for word in (description, one.description) if word) for one in members]
+        for stem in stems:
+            naming.check_description(stem)
+        scaffold.check_fields(ticket=signed.ticket, author=signed.author, date=signed.date)
+        slug = description.replace("_", "-") if len(members) > 1 else ""
+        if slug in self.series():
+            raise scaffold.SeriesExists(slug=slug)
+        created: list[Path] = []
+        for position, (stem, member) in enumerate(zip(stems, members, strict=True), 1):
+            place = Place(slug, position, len(members))
+            paths = self._create_member(stem, member, place, signed, dependencies)
+            created += paths
+            dependencies = paths[0].name[:3]
+        return created
+
+    def _create_member(self, stem: str, member: Member, place: Place, signed: Signed, dependencies: str) -> list[Path]:
+        while True:
+            entries = self.entries()
+            name = MigrationName(listing.next_number(entries), stem)
+            earlier = listing.migrations(entries)
+            before = dependencies or (f"{earlier[-1].number:03d}" if earlier else "none")
+            texts = patterns.contents(member, name, place=place, signed=signed, dependencies=before)
+            try:
+                return [self._write(path, text) for path, text in texts.items()][::-1]
+            except FileExistsError:
+                continue
+
+    def series(self) -> dict[str, dict[int, MigrationFiles]]:
+        """Give the series that headers name: slug to position to migration. Files that cannot be read are left out."""
+        found: dict[str, dict[int, MigrationFiles]] = {}
+        for migration in self.migrations():
+            with suppress(Refused):
+                header = script.read_header(files.read(self.root, migration.forward), file=migration.forward)
+                if header.series:
+                    found.setdefault(header.series, {})[header.series_position] = migration
+        return found
 
     def _write(self, path: str, text: str) -> Path:
         target = self.root / path

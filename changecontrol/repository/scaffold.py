@@ -16,6 +16,10 @@ class CannotCreate(Refused):
     """{file} cannot be created ({reason}). Files written before it stay where they are."""
 
 
+class SeriesExists(Refused):
+    """There is a series {slug} already. Give this one another name: newmigration another_name --pattern …"""
+
+
 _RULER = "-- ====================================================="
 _NOT_YET = """\
 -- Replace this block by the real statements. Until then the script stops here and changes nothing.
@@ -68,11 +72,16 @@ SELECT false AS ok, '{{stem}} has no check yet' AS detail;
 """
 
 
-def contents(name: MigrationName, *, ticket: str, author: str, date: str, dependencies: str) -> dict[str, str]:
-    """Give path → text of the three files, rollback first. Raises BadField."""
-    for field, value in (("ticket", ticket), ("author", author), ("date", date)):
+def check_fields(**fields: str) -> None:
+    """Raise BadField for a field that would not stay one line of plain text."""
+    for field, value in fields.items():
         if not value.strip() or re.search(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]", value):
             raise BadField(field=field, value=value)
+
+
+def contents(name: MigrationName, *, ticket: str, author: str, date: str, dependencies: str) -> dict[str, str]:
+    """Give path → text of the three files, rollback first. Raises BadField."""
+    check_fields(ticket=ticket, author=author, date=date)
     title = name.description.replace("_", " ").capitalize()
     values = {
         "digits": name.digits,

@@ -97,7 +97,7 @@ def parse_companion(path: str, folder: str) -> int | None:
 def check_description(description: str) -> str:
     """Return the description, or raise BadDescription with one that would do."""
     if not _DESCRIPTION.fullmatch(description) or len(description) > DESCRIPTION_LIMIT:
-        example = _snake(description)[:DESCRIPTION_LIMIT].strip("_") or "add_device_info"
+        example = snake(description)[:DESCRIPTION_LIMIT].strip("_") or "add_device_info"
         raise BadDescription(description=description, limit=DESCRIPTION_LIMIT, example=example)
     return description
 
@@ -155,7 +155,7 @@ def _in_root(name: str) -> Iterator[Finding]:
         message = f"{name} has no number, so it is never run. Name it NNN_description.sql."
         yield _finding("stray-file", "error", name, message)
         return
-    number, description = int(match.group(1)), _snake(match.group(2))
+    number, description = int(match.group(1)), snake(match.group(2))
     wanted = f"{number:03d}_{description or 'description'}.sql" if 0 < number < 1000 else "NNN_description.sql"
     if _MIGRATION.fullmatch(name.lower()) and number:
         message = f"{name} is written with capital letters. Name it {wanted}."
@@ -215,6 +215,7 @@ def _companions(known: list[Entry], names: list[MigrationName], no_way_back: Col
             yield _finding("missing-verify", "note", name.forward, message)
 
 
-def _snake(text: str) -> str:
+def snake(text: str) -> str:
+    """Write a text as lower-case words joined by underscores."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
     return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")

@@ -1,0 +1,243 @@
+"""rename-column and change-type: a new column beside the old one, kept equal in both directions, then the old one goes.
+
+Renaming in place, or changing the type in place, breaks the application code that is running at that moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from changecontrol.rules.patterns import forms, names
+from changecontrol.rules.patterns.answers import Answers, SameName
+from changecontrol.rules.patterns.member import Member
+from changecontrol.rules.patterns.names import Name, Table
+
+_STAGES = "Old code writes {old}, new code writes {new}; the trigger carries each write over to the other column."
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """Two columns of one table. `using` and `back` are expressions over the old and the new column."""
+
+    table: Table
+    old: Name
+    new: Name
+    old_type: str
+    new_type: str
+    using: str
+    back: str
+    key: Name
+    size: int
+    default: str
+    required: bool
+    comment: str
+    release: str
+
+    @property
+    def function(self) -> Table:
+        return self.table.beside(self.new.text, "dual_write")
+
+    @property
+    def trigger(self) -> Name:
+        """Triggers fire in the order of their names: last, so that it carries over what the others made."""
+        return names.named("zz", self.table.name.text, self.new.text, "dual_write")
+
+
+def rename(answers: Answers) -> list[Member]:
+    """Give a column another name."""
+    answers.need("table", "column", "to", "type", "key", "release")
+    old = answers.column.sql
+    return _members(
+        answers, answers.type, using=old, back=names.name(answers.text("to"), "a column").sql, verb="Rename"
+    )
+
+
+def change_type(answers: Answers) -> list[Member]:
+    """Give a column another type; its values move to a column with another name."""
+    answers.need("table", "column", "to", "from-type", "type", "using", "back", "key", "release")
+    using = names.expression(answers.text("using"), "--using")
+    back = names.expression(answers.text("back"), "--back")
+    return _members(answers, names.type_name(answers.text("from-type")), using=using, back=back, verb="Change type of")
+
+
+def _members(answers: Answers, old_type: str, *, using: str, back: str, verb: str) -> list[Member]:
+    new = names.name(answers.text("to"), "a column")
+    move = _Move(
+        answers.table,
+        answers.column,
+        new,
+        old_type,
+        answers.type,
+        using,
+        back,
+        answers.key,
+        answers.size,
+        answers.default,
+        answers.yes("not-null"),
+        answers.comment,
+        answers.release,
+    )
+    if move.old == move.new:
+        raise SameName(value=new.text)
+    found = [_expand(move, verb)]
+    if move.required:
+        found.append(_require(move))
+    return [*found, _contract(move, verb)]
+
+
+def _dual_write(move: _Move) -> str:
+    """The function: what was written is carried over; where both were and disagree, the new column wins."""
+    new, old = f"NEW.{move.new.sql}", f"NEW.{move.old.sql}"
+    using, back = (names.over_row(text, "NEW", "the value") for text in (move.using, move.back))
+    new_value, old_value = forms.comparable(new, move.new_type), forms.comparable(old, move.old_type)
+    new_before = forms.comparable(f"OLD.{move.new.sql}", move.new_type)
+    old_before = forms.comparable(f"OLD.{move.old.sql}", move.old_type)
+    new_wins, old_wins = f"{old} := {back};", f"{new} := {using};"
+    given = "ELSE"
+    if move.using != move.old.sql:  # two spellings may mean the same: what is right already is left as it was written
+        new_differs = f"{new_value} IS DISTINCT FROM {forms.comparable(using, move.new_type)}"
+        old_differs = f"{old_value} IS DISTINCT FROM {forms.comparable(back, move.old_type)}"
+        given = f"ELSIF {new_differs} THEN"
+        new_wins = f"IF {new_differs} THEN\n            {new_wins}\n        END IF;"
+        old_wins = f"IF {old_differs} THEN\n            {old_wins}\n        END IF;"
+    body = f"""BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF {new} IS NULL THEN
+            {new} := {using};
+        {given}
+            {old} := {back};
+        END IF;
+    ELSIF {new_value} IS DISTINCT FROM {new_before} THEN
+        {new_wins}
+    ELSIF {old_value} IS DISTINCT FROM {old_before} THEN
+        {old_wins}
+    END IF;
+    RETURN NEW;
+END"""
+    said = f"Keeps {move.old.text} and {move.new.text} of {move.table.name.text} equal while old and new code write"
+    return forms.trigger_function(move.function, body, said)
+
+
+def _trigger(move: _Move) -> str:
+    return (
+        f"CREATE TRIGGER {move.trigger.sql} BEFORE INSERT OR UPDATE ON {move.table.sql}\n"
+        f"    FOR EACH ROW EXECUTE FUNCTION {move.function.sql}();"
+    )
+
+
+def _fill(move: _Move, target: Name, source: Name, value: str) -> str:
+    """Fill one column from the other in batches."""
+    open_rows = [f"{target.sql} IS NULL", f"{source.sql} IS NOT NULL"]
+    if value != source.sql:
+        open_rows.append(f"({value}) IS NOT NULL")
+    where = "\n   AND ".join(open_rows)
+    return (
+        f"-- changecontrol: batch key={move.key.sql} size={move.size} expect>0\n"
+        f"UPDATE {move.table.sql}\n   SET {target.sql} = {value}\n WHERE {where};"
+    )
+
+
+def _expand(move: _Move, verb: str) -> Member:
+    table, new = move.table, move.new
+    forward = forms.join(
+        forms.block(
+            _dual_write(move),
+            f"ALTER TABLE {table.sql} ADD COLUMN {new.sql} {move.new_type};",
+            forms.comment_on("COLUMN", f"{table.sql}.{new.sql}", move.comment),
+            _trigger(move),
+        ),
+        _fill(move, new, move.old, move.using),
+    )
+    unfilled = f"{new.sql} IS NULL AND {move.old.sql} IS NOT NULL"
+    unfilled += f" AND ({move.using}) IS NOT NULL" if move.using != move.old.sql else ""
+    by_hand = (
+        f"What belongs to {move.old.text} does not come along by itself. Add to the next migration what it has of "
+        "indexes, other constraints, views and rights on the single column."
+    )
+    return Member(
+        description="expand",
+        title=f"{verb} {move.old.text}: both side by side",
+        purpose=f"Add {new.text} beside {move.old.text} of {table.name.text}, keep both equal and fill existing rows",
+        rollback=f"lossless, every value is in {move.old.text} as well",
+        forward_sql=forward,
+        rollback_sql=forms.block(
+            f"DROP TRIGGER {move.trigger.sql} ON {table.sql};",
+            f"ALTER TABLE {table.sql} DROP COLUMN {new.sql};",
+            f"DROP FUNCTION {move.function.sql}();",
+        ),
+        verify_sql=forms.join(
+            forms.has_column(table, new, move.new_type),
+            forms.has_trigger(table, move.trigger),
+            forms.nothing_left(table, unfilled, "no row is left to fill"),
+        ),
+        notes=(_STAGES.format(old=move.old.text, new=new.text), *_losing(move), by_hand),
+    )
+
+
+def _losing(move: _Move) -> tuple[str, ...]:
+    if move.old_type == move.new_type:
+        return ()
+    return (
+        f"The way back loses nothing as long as {move.old_type} can hold every value that new code writes. If it "
+        "cannot, declare it lossy here and in the last migration.",
+    )
+
+
+def _require(move: _Move) -> Member:
+    return Member(
+        description="require",
+        title=f"Require {move.new.text}",
+        purpose=f"Refuse rows without {move.new.text}, as {move.old.text} does, without stopping anyone meanwhile",
+        rollback="lossless",
+        forward_sql=forms.require(move.table, move.new),
+        rollback_sql=forms.no_longer_required(move.table, move.new),
+        verify_sql=forms.is_required(move.table, move.new),
+        rollback_notes=(forms.REQUIRE_BACK_NOTE,),
+    )
+
+
+def _contract(move: _Move, verb: str) -> Member:
+    table, old, new = move.table, move.old, move.new
+    takes_default = (
+        f"ALTER TABLE {table.sql} ALTER COLUMN {new.sql} SET DEFAULT {move.default};" if move.default else ""
+    )
+    gives_default = ""
+    if move.default:
+        gives_default = forms.join(
+            f"ALTER TABLE {table.sql} ALTER COLUMN {new.sql} DROP DEFAULT;",
+            f"ALTER TABLE {table.sql} ALTER COLUMN {old.sql} SET DEFAULT {move.default};",
+        )
+    back = forms.join(
+        forms.block(
+            _dual_write(move),
+            f"ALTER TABLE {table.sql} ADD COLUMN {old.sql} {move.old_type};",
+            forms.comment_on("COLUMN", f"{table.sql}.{old.sql}", move.comment),
+            gives_default,
+            _trigger(move),
+        ),
+        _fill(move, old, new, move.back),
+        forms.require(table, old) if move.required else "",
+    )
+    return Member(
+        description="contract",
+        title=f"{verb} {old.text}: the old column goes",
+        purpose=f"Drop {old.text} of {table.name.text} once no running code reads or writes it any more",
+        rollback=f"lossless, {old.text} is filled again from {new.text}",
+        requires_release=move.release,
+        forward_sql=forms.block(
+            f"DROP TRIGGER {move.trigger.sql} ON {table.sql};",
+            f"ALTER TABLE {table.sql} DROP COLUMN {old.sql};",
+            takes_default,
+            f"DROP FUNCTION {move.function.sql}();",
+        ),
+        rollback_sql=back,
+        verify_sql=forms.join(
+            forms.lacks_column(table, old),
+            forms.has_column(table, new, move.new_type),
+            forms.has_trigger(table, move.trigger, there=False, what="kept both equal"),
+        ),
+        rollback_notes=(
+            f"{old.text} comes back as the last column, is filled from {new.text}, and both are kept equal again. What "
+            "else it had of indexes, constraints and rights has to stand here too.",
+        ),
+    )
