@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from changecontrol.rules.finding import SEVERITIES
@@ -38,7 +38,7 @@ DEEDS: dict[str, str] = {
 #: Reviews a rule may ask for. The technical review is always needed and never has to be named.
 REVIEWS = ("technical review", "compliance review")
 
-_TOP = ("protected_tables", "hashed_columns", "routing", "severities")
+_TOP = ("protected_tables", "hashed_columns", "routing", "severities", "limits")
 _RULE = ("name", "when", "kinds", "tables", "reviews")
 
 
@@ -63,6 +63,16 @@ class RoutingRule:
     when: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers that rules and rehearsals keep to: the table [limits] of the policy."""
+
+    rows_in_one_transaction: int = 1000
+    rehearsal_minutes: int = 60
+    sandbox_bytes: int = 20 * 1024**3
+    certificate_days: int = 30
 
 
 _COMPLIANCE = ("compliance review",)
@@ -91,6 +101,7 @@ class Policy:
     hashed_columns: tuple[str, ...] = ()
     routing: tuple[RoutingRule, ...] = DEFAULT_ROUTING
     severities: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
     def protects(self, table: str) -> bool:
         """Whether the table is protected. A name without schema stands for that table in every schema."""
@@ -129,6 +140,7 @@ def parse(text: str, *, file: str = "changecontrol.toml") -> Policy:
         hashed_columns=reader.columns(found),
         routing=reader.rules(found) if "routing" in found else DEFAULT_ROUTING,
         severities=reader.severities(found),
+        limits=reader.limits(found),
     )
 
 
@@ -205,3 +217,13 @@ class _Reader:
             if severity not in SEVERITIES:
                 raise self.wrong(rule, f"one of {', '.join(SEVERITIES)}")
         return dict(value)
+
+    def limits(self, table: Mapping[str, Any]) -> Limits:
+        value = table.get("limits", {})
+        if not isinstance(value, dict):
+            raise self.wrong("limits", "a table of limit = number")
+        self.known(value, [one.name for one in fields(Limits)])
+        for name, number in value.items():
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                raise self.wrong(name, "a whole number above 0")
+        return Limits(**value)
