@@ -24,6 +24,7 @@ from changecontrol.services import (
     ledger_copies,
     moving,
     probing,
+    proving,
     rebuilding,
     registering,
     resolving,
@@ -226,6 +227,8 @@ def _do(errand: Errand, clock: Clock) -> Done:
             return adopting.compare(errand, clock)
         case Errand.Kind.ADOPT:
             return adopting.adopt(errand, clock)
+        case Errand.Kind.REHEARSE:
+            return proving.rehearse(errand, clock)
         case _:
             return Done(resolving.run_errand(errand, clock=clock))
 

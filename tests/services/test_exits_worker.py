@@ -34,8 +34,8 @@ def by_hand(house: House, change: ChangeRequest, *, purpose: str, target: str, d
     with acting(SETUP), connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO execution (code, uuid, change_id, revision_id, target_id, purpose, direction, attempt, fence,"
-            " content_digest, state, effect, sentence, reason, queued_at, worker, abort_reason)"
-            " VALUES ('E-9999', %s, %s, %s, %s, %s, %s, 99, 0, %s, 'queued', 'none', '', '', now(), '', '')",
+            " content_digest, state, effect, sentence, reason, queued_at, worker, abort_reason, pause_reason)"
+            " VALUES ('E-9999', %s, %s, %s, %s, %s, %s, 99, 0, %s, 'queued', 'none', '', '', now(), '', '', '')",
             [uuid.uuid4(), change.pk, change.revision_id, place.pk, purpose, direction, change.content_digest],
         )
     return Execution.objects.get(code="E-9999")

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from changecontrol.models import ChangeRequest, FailedSigning, Person, Signature
+from changecontrol.models import ChangeRequest, FailedSigning, Person, Rehearsal, Signature
 from changecontrol.rules import signing
 from changecontrol.rules.lifecycle import Duty, Status
 from changecontrol.rules.refusal import Refused
@@ -45,7 +45,8 @@ def test_it_snapshots_name_time_meaning_and_both_digests(in_review: ChangeReques
     assert (signature.printed_name, signature.meaning, signature.zone) == ("Tess Moreau", "technical review", "UTC")
     assert signature.content_digest == in_review.content_digest
     assert len(signature.context_digest) == 64
-    assert '"certificate":null' in signature.context
+    shown = Rehearsal.objects.get(change=in_review)
+    assert f'"code":"{shown.code}"' in signature.context and shown.certificate_digest in signature.context
     items = {one["text"]: one["state"] for one in json.loads(signature.context)["checklist"]}
     assert items["Change description: What is being changed and why"] == "done"  # automatic, as the page showed it
     person = who("tess")
