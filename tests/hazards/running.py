@@ -71,9 +71,7 @@ def judge(where: Where, sql: str, *, policy: Policy | None = None, squawk: Seque
         changed = dict(snapshot.differences(before, after).to_json())
         names = {*changed["missing"], *changed["extra"], *changed["changed"], *changed["order_only"]}
         changed["definitions"] = {n: [before.objects.get(n, ""), after.objects.get(n, "")] for n in sorted(names)}
-    final = judging.final(
-        with_context, linted, observed=observed, changed=changed, context=context, policy=policy
-    )
+    final = judging.final(with_context, linted, observed=observed, changed=changed, context=context, policy=policy)
     return Judged("", predicted, linted, final, observed, changed)
 
 
