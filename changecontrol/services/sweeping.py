@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,11 +12,16 @@ from django.conf import settings
 from changecontrol import dispatch
 from changecontrol.models import Errand, Execution
 from changecontrol.rules.lifecycle import Effect, State
-from changecontrol.services import claiming, errands, settling
+from changecontrol.rules.refusal import Refused
+from changecontrol.services import claiming, errands, proving, settling, visiting
 from changecontrol.services.passes import Result
 from changecontrol.services.recording import SWEEP, acting
 
 logger = logging.getLogger(__name__)
+
+#: how often one worker looks for copies that nobody rehearses on any more
+SANDBOXES_EVERY = timedelta(seconds=30)
+_swept_at: datetime | None = None
 
 
 def sweep(*, queue: str, clock: Callable[[], datetime], worker: str) -> None:
@@ -26,6 +32,16 @@ def sweep(*, queue: str, clock: Callable[[], datetime], worker: str) -> None:
     _resolve_lost(queue, now)
     errands.sweep_errands(now, queue=queue)
     ring_due(queue)
+    _sweep_sandboxes(now)
+
+
+def _sweep_sandboxes(now: datetime) -> None:
+    """Drop the copies of rehearsals that were killed; every so often is enough, they only cost disk."""
+    global _swept_at
+    if settings.SANDBOX_REFERENCE and (_swept_at is None or now - _swept_at >= SANDBOXES_EVERY):
+        _swept_at = now
+        with suppress(Refused):
+            proving.sweep(visiting.sandboxes())
 
 
 def silent(now: datetime) -> list[Execution]:

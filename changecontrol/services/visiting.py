@@ -58,10 +58,15 @@ def where(target: Target, *, reference: str = "", set_role: str | None = None) -
     return Where(dsn=resolve(reference or target.reference), set_role=role, name=target.name)
 
 
+def sandboxes() -> Where:
+    """Return the server on which this worker makes sandboxes, as configured."""
+    return Where(dsn=resolve(settings.SANDBOX_REFERENCE), name="the sandbox server")
+
+
 def sandbox_server(target: Target, place: Where) -> Where:
     """Return where sandboxes are made: as configured, else beside a target that is not production."""
     if settings.SANDBOX_REFERENCE:
-        return Where(dsn=resolve(settings.SANDBOX_REFERENCE), name="the sandbox server")
+        return sandboxes()
     if target.environment.kind == Environment.Kind.PRODUCTION:
         raise SandboxMissing(target=target.name)
     return place
