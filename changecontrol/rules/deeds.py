@@ -15,7 +15,7 @@ from changecontrol.rules.plan import Statement
 from changecontrol.rules.policy import Policy
 
 #: Functions in a SELECT that are known to change nothing. Any other call may do anything.
-_HARMLESS = frozenset(
+HARMLESS = frozenset(
     re.findall(
         r"\w+",
         "array_agg avg bool_and bool_or clock_timestamp concat count current_setting format length lower max min now "
@@ -248,7 +248,7 @@ def reads_only(node: Any) -> bool:
     """Whether a SELECT writes nothing: no INTO, no row locks, no writing WITH, no function that we do not know."""
     calls = {parser.names(call.funcname)[-1] for call in parser.find(node, "FuncCall")}
     writes = any(parser.kind_of(each) in ("IntoClause", "LockingClause", *_WRITES) for each in parser.walk(node))
-    return calls <= _HARMLESS and not writes
+    return calls <= HARMLESS and not writes
 
 
 def _alter(command: Any) -> Iterator[str]:

@@ -206,3 +206,11 @@ def parse_one(sql: str) -> Any | None:
     except (postgast.PgQueryError, DecodeError, RecursionError):
         return None
     return unwrap(parsed[0].stmt) if len(parsed) == 1 else None
+
+
+def parse_all(sql: str) -> list[Any] | None:
+    """Parse text that holds any number of statements: their nodes, or None when it cannot be parsed."""
+    try:
+        return [unwrap(each.stmt) for each in postgast.parse(sql).stmts]
+    except (postgast.PgQueryError, DecodeError, RecursionError):
+        return None

@@ -1,6 +1,6 @@
 """One plain sentence for each statement, for signers who are no database administrators.
 
-What cannot be put into words honestly is said to be so; no sentence guesses.
+What cannot be put into words honestly is said to be so and shown as it is written; no sentence guesses.
 """
 
 from __future__ import annotations
@@ -9,18 +9,39 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from changecontrol.rules import parser, wording_access, wording_create, wording_data
+from changecontrol.rules import parser, unparser
 from changecontrol.rules.plan import Statement
-from changecontrol.rules.wording import Sentence
-from changecontrol.rules.wording_alter import alter_table
+from changecontrol.rules.wording import (
+    access,
+    alter,
+    code,
+    extending,
+    indexes,
+    kinds,
+    objects,
+    outside,
+    rows,
+    session,
+    tables,
+)
+from changecontrol.rules.wording.bodies import Say
+from changecontrol.rules.wording.words import Sentence, Wording
+from changecontrol.rules.wording.written import shown
 
 __all__ = ["Sentence", "sentence"]
 
-_WORDS: dict[str, Callable[[Any, str], Sentence | None]] = {
-    "AlterTableStmt": alter_table,
-    **wording_create.WORDS,
-    **wording_data.WORDS,
-    **wording_access.WORDS,
+WORDS: dict[str, Wording] = {
+    **access.WORDS,
+    **alter.WORDS,
+    **code.WORDS,
+    **extending.WORDS,
+    **indexes.WORDS,
+    **kinds.WORDS,
+    **objects.WORDS,
+    **outside.WORDS,
+    **rows.WORDS,
+    **session.WORDS,
+    **tables.WORDS,
 }
 
 
@@ -28,10 +49,50 @@ _WORDS: dict[str, Callable[[Any, str], Sentence | None]] = {
 def sentence(statement: Statement) -> Sentence:
     """Put one statement into words. Object names stand in backticks; never raises."""
     node = parser.parse_one(statement.sql)
-    words = _WORDS.get(parser.kind_of(node)) if node is not None else None
-    said = words(node, statement.sql) if words is not None else None
-    return said or Sentence(
-        f"Runs a statement of kind {statement.kind} that we cannot put in words; read it in the SQL tab.",
-        "other",
-        understood=False,
+    found = _said(node) if node is not None else None
+    return found or _unknown(statement.kind, statement.sql)
+
+
+def said(node: Any) -> Sentence:
+    """Put a statement's node into words."""
+    return _said(node) or _unknown(parser.kind_of(node), unparser.written_statement(node) or "")
+
+
+def _said(node: Any) -> Sentence | None:
+    kind = parser.kind_of(node)
+    if kind in _HOLDING:
+        return _HOLDING[kind](node, said)
+    return WORDS[kind](node) if kind in WORDS else None
+
+
+def _unknown(kind: str, sql: str) -> Sentence:
+    shows = f": {shown(sql)}" if sql.strip() else ""
+    return Sentence(
+        f"Runs a statement of a kind that we cannot put in words ({kind}){shows}.", "other", understood=False
     )
+
+
+def _schema(node: Any, say: Say) -> Sentence | None:
+    """CREATE SCHEMA, with everything that it makes inside."""
+    inside = [say(parser.unwrap(each)) for each in node.schema_elts]
+    text = tables.schema(node) + "".join(f" In it: {each.text}" for each in inside)
+    return Sentence(text, "schema", all(each.understood for each in inside))
+
+
+def _explain(node: Any, say: Say) -> Sentence | None:
+    """EXPLAIN; with ANALYZE the statement really runs."""
+    if parser.option(node, "options", "analyze") is None:
+        plans = say(parser.unwrap(node.query))
+        return Sentence(f"Shows how the server would do the following, without doing it: {plans.text}", "other")
+    runs = say(parser.unwrap(node.query))
+    return Sentence(f"Measures a statement by really running it: {runs.text}", runs.kind, runs.understood)
+
+
+#: These hold other statements, which are put into words as well.
+_HOLDING: dict[str, Callable[[Any, Say], Sentence | None]] = {
+    "CreateFunctionStmt": code.function,
+    "CreateSchemaStmt": _schema,
+    "DoStmt": code.block,
+    "ExplainStmt": _explain,
+    "RuleStmt": code.rule,
+}
