@@ -18,7 +18,7 @@ from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import errands
 from changecontrol.services import sites as service
-from changecontrol.web import saying, words
+from changecontrol.web import probed
 from changecontrol.web.access import duties_of, needs_duty, reads, require
 from changecontrol.web.refusals import CONFLICT, number_in
 
@@ -104,41 +104,22 @@ def change_sites(request: HttpRequest) -> HttpResponse:
     return redirect("environments")
 
 
-def _told(value: Any) -> str:
-    """Return a value of a fingerprint or a probe in words."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_told(one)}" for key, one in value.items()) or "none"
-    if isinstance(value, list):
-        return "; ".join(_told(one) for one in value) or "none"
-    return str(value) if value not in (None, "") else "none"
-
-
-def _facts(found: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """Return the rows of a fingerprint or a probe; findings are shown apart, as sentences."""
-    rows = []
-    for key, value in (found or {}).items():
-        if key == "size_bytes" and value is not None:
-            rows.append(("Size", saying.size(value)))
-        elif key not in ("findings", "sentence"):
-            rows.append((words.spoken(key).capitalize(), _told(value)))
-    return rows
-
-
 def _target(request: HttpRequest, target: Target, **more: Any) -> HttpResponse:
     duties = duties_of(request)
     errand_rows = list(
         Errand.objects.filter(target=target).select_related("requested_by").order_by("-requested_at")[:20]
     )
+    tables = probed.sizes(target.probe)
     compared = next((one for one in errand_rows if one.kind == Errand.Kind.COMPARE and one.result), None)
     context = {
         "area": "administration",
         "section": "environments",
         "target": target,
         "errands": errand_rows,
-        "identity": _facts(target.fingerprint),
-        "probed": _facts(target.probe),
+        "identity": probed.facts(target.fingerprint),
+        "probed": probed.facts(target.probe),
+        "sizes": tables[: probed.LARGEST],
+        "smaller": tables[probed.LARGEST :],
         "open_errand": any(one.state in (Errand.State.QUEUED, Errand.State.RUNNING) for one in errand_rows),
         "compared": compared,
         "may_probe": bool(duties & {Duty.ADMINISTRATOR, Duty.TECH_LEAD, Duty.QA}),
