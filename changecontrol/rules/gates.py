@@ -68,6 +68,7 @@ class Facts:
     acceptance_days: int = 7
     collisions: tuple[str, ...] = ()
     dependencies_missing: tuple[str, ...] = ()
+    waits_for: tuple[Unmet, ...] = ()  # earlier members of its series, and releases of the application
     applied_later: tuple[str, ...] = ()
     way_back: RollbackWay = RollbackWay.SCRIPT
     open_incidents: tuple[str, ...] = ()
@@ -124,10 +125,13 @@ def _staging(facts: Facts) -> list[Unmet]:
 
 
 def _order(facts: Facts, where: str) -> list[Unmet]:
-    """Return unmet dependencies, as sentences about `where`."""
+    """Return unmet dependencies, as sentences about `where`, and what else has to come first."""
     return [
-        Unmet(f"Migration {name} has to be applied on {where} first.", "tech lead")
-        for name in facts.dependencies_missing
+        *(
+            Unmet(f"Migration {name} has to be applied on {where} first.", "tech lead")
+            for name in facts.dependencies_missing
+        ),
+        *facts.waits_for,
     ]
 
 

@@ -12,7 +12,7 @@ from changecontrol.rules import checklists
 from changecontrol.rules.lifecycle import FINAL, Duty, Move, Status
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import BARS_NOBODY
-from changecontrol.services import ceremony, content, freezing, moving, numbering, rehearsing
+from changecontrol.services import ceremony, content, freezing, moving, numbering, rehearsing, series
 from changecontrol.services.recording import acting
 
 
@@ -63,7 +63,7 @@ def open_change(
 ) -> ChangeRequest:
     """Open a change from the files of one migration: read, parsed, frozen, checklists copied in.
 
-    Raises OnlyAuthors, AlreadyOpen, NoSuchChange, StillOpen, or what reading and parsing refuses.
+    Raises OnlyAuthors, AlreadyOpen, NoSuchChange, StillOpen, PlaceTaken, or what reading and parsing refuses.
     """
     _ensure_author(actor, "open a change")
     frozen = freezing.repository().read(migration_number)
@@ -87,6 +87,7 @@ def open_change(
                 description=header.purpose,
                 requires_release=header.requires_release[:120],
             )
+            series.link(change, header, actor=actor, now=now)
             change.revision = freezing.freeze(change, frozen, actor=actor, now=now)
             change.save(update_fields=["revision"])
             _copy_checklists(change)
@@ -140,7 +141,7 @@ def _copy_checklists(change: ChangeRequest) -> None:
 def revise(*, change_id: int, actor: Person, version: int, now: datetime) -> Revision:
     """Take the files on disk as a new revision of a draft. The reviser becomes an author; old signatures are void.
 
-    Raises NotADraft, freezing.NothingNew, MovedOn, or what reading refuses.
+    Raises NotADraft, freezing.NothingNew, MovedOn, PlaceTaken, SeriesShorter, or what reading refuses.
     """
     _ensure_author(actor, "take a new revision")
     number = ChangeRequest.objects.values_list("migration_number", flat=True).get(pk=change_id)
@@ -151,6 +152,7 @@ def revise(*, change_id: int, actor: Person, version: int, now: datetime) -> Rev
         revision = freezing.freeze(change, frozen, actor=actor, now=now)
         change.revision = revision
         change.migration_name = frozen.stem
+        series.link(change, frozen.forward_script.header, actor=actor, now=now)
         _changed(change, "revision", "migration_name")
         return revision
 

@@ -79,11 +79,10 @@ def start_development(*, change_id: int, actor: Person, target_id: int, directio
     with acting(actor, duty=Duty.AUTHOR):
         change = moving.lock(change_id)
         if direction == attempts.FORWARD:
-            unmet = facts.gather(change=change, now=now, environment_kind="development").dependencies_missing
-            if unmet:
-                raise gates.GatesUnmet(
-                    [gates.Unmet(f"Migration {one} has to be applied on {target.name} first.") for one in unmet]
-                )
+            found = facts.gather(change=change, now=now, environment_kind="development")
+            unmet = [f"Migration {one} has to be applied on {target.name} first." for one in found.dependencies_missing]
+            if unmet or found.waits_for:
+                raise gates.GatesUnmet([*map(gates.Unmet, unmet), *found.waits_for])
         return attempts.queue(change, [target], Purpose.DEVELOP, direction, now=now, person=actor)[0]
 
 

@@ -14,7 +14,7 @@ from changecontrol.rules.gates import Facts, OpenItem
 from changecontrol.rules.lifecycle import Duty, Effect, Move, RollbackWay, State, Status
 from changecontrol.rules.plan import RollbackClass
 from changecontrol.rules.signing import Meaning
-from changecontrol.services import checklist_facts, order, rehearsal_facts, standing
+from changecontrol.services import checklist_facts, order, rehearsal_facts, releasing, series, standing
 from changecontrol.services.standing import Standing
 
 #: required fields of the documentation and what a person calls them
@@ -69,7 +69,9 @@ def gather(
     # what was applied later is asked where this change would be rolled back: on production unless staging is named
     undone = [one for one in known.registered(environment_kind or "production") if known.effect(one) != Effect.NONE]
     undone = undone if environment_kind else applied
-    on_targets = order.on_targets(known, [*known.registered(kind), *undone])
+    earlier, here = series.before(change), known.registered(kind)
+    numbers = [number for number, _ in earlier.values() if number]
+    on_targets = order.on_targets(known, [*here, *undone], also=numbers)
     acceptance = known.signed(Meaning.STAGING_ACCEPTANCE)
     return Facts(
         code=change.code,
@@ -98,7 +100,8 @@ def gather(
         rehearsal_production=rehearsal_facts.for_production(known, production, now=now),
         accepted_age_days=(now - acceptance.signed_at).total_seconds() / 86400 if acceptance else None,
         acceptance_days=settings.ACCEPTANCE_DAYS,
-        dependencies_missing=order.dependencies_missing(known, known.registered(kind), on_targets),
+        dependencies_missing=order.dependencies_missing(known, here, on_targets),
+        waits_for=(*series.unmet(change, earlier, kind, here, on_targets), *releasing.unmet(known, kind, here)),
         applied_later=order.applied_later(change, undone, on_targets),
         way_back=WAYS.get(known.revision.rollback_class if known.revision else "", RollbackWay.SCRIPT),
         open_incidents=tuple(one.code for one in known.incidents if one.closed_at is None),

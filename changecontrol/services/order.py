@@ -26,13 +26,13 @@ def number_of(migration: str) -> int | None:
     return int(digits) if digits.isdecimal() else None
 
 
-def on_targets(known: Standing, targets: Iterable[Target]) -> OnTargets:
-    """Return what is on `targets` of the migrations this change depends on and of later ones; two queries.
+def on_targets(known: Standing, targets: Iterable[Target], *, also: Iterable[int] = ()) -> OnTargets:
+    """Return what is on `targets` of the migrations this change depends on, of `also`, and of later ones; two queries.
 
     The last execution that reached the target decides; without one, the baseline of its adoption does.
     """
     ids = {one.pk for one in targets}
-    number, wanted = known.change.migration_number, set(dependencies(known))
+    number, wanted = known.change.migration_number, {*dependencies(known), *also}
     runs = (
         Execution.objects.filter(target__in=ids, claimed_at__isnull=False, state__in=ENDED)
         .since_registration()
