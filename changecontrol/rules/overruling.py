@@ -163,6 +163,8 @@ class Overruling:
             takes,
         )
         found = next((some for some in orders if some), done)
+        if trace.rule == "detach-partition" and found and seen.concurrent(found[0]):
+            return None
         return found[0] if found else None
 
     def _cascades(self, known: Sequence[Finding]) -> Iterator[Further]:

@@ -24,7 +24,7 @@ def added(one: Object, all_of: Difference) -> Iterator[Trace]:
     fresh = one.table in all_of.new
     if one.kind == "table":
         yield from _table(one, said, all_of)
-    elif one.kind == "materialized view":
+    elif one.kind == "materialized view" and "; not populated" not in one.after:
         yield Trace("create-materialized-view", about, said, one.table)
     elif one.kind == "column" and not all_of.is_kind(one.table, "v"):
         column = {**said, "column": one.name}
@@ -90,8 +90,13 @@ def _definer(one: Object, about: str) -> Iterator[Trace]:
 
 
 def _public(one: Object, about: str, said: dict[str, str]) -> Iterator[Trace]:
-    now = _PUBLIC.search(one.after)
-    was = _PUBLIC.search(one.before)
+    before, after = one.before, one.after
+    if one.kind == "default grants of":
+        if " on f" in one.name or " on T" in one.name:
+            return  # PUBLIC has these rights by itself
+        before, after = f"grants {before}", f"grants {after}"
+        said = {**said, "name": "whatever is created later"}
+    now, was = _PUBLIC.search(after), _PUBLIC.search(before)
     if now and (was is None or was[1] != now[1]):
         yield Trace("grant-to-public", about, {**said, "what": now[1].replace("/", ", ")}, one.table)
 

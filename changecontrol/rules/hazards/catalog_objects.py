@@ -11,7 +11,7 @@ from changecontrol.rules.context import parts, quoted
 _MEMBER = re.compile(r"(?P<kind>trigger|rule|policy|constraint) (?P<name>\"(?:[^\"]|\"\")*\"|[^ ]+) on (?P<table>.+)")
 _OBJECT = re.compile(
     r"(?P<kind>materialized view|foreign table|composite type|event trigger|table|view|sequence|column|index|function"
-    r"|procedure|aggregate|enum|domain|range|type|schema|extension) (?P<name>.+)"
+    r"|procedure|aggregate|enum|domain|range|type|schema|extension|default grants of) (?P<name>.+)"
 )
 
 #: Kinds of which other objects are members.

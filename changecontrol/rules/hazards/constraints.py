@@ -107,9 +107,9 @@ def _created(node: Any, around: Around) -> Iterator[Hit]:
         element = unwrap(item)
         if kind_of(element) == "ColumnDef":
             for key in _foreign_keys(element.constraints):
-                yield from unindexed(table, key, (element.colname,), around)
+                yield from unindexed(table, key, (element.colname,), around, new=True)
         elif kind_of(element) == "Constraint" and choice(element, "contype") == "CONSTR_FOREIGN":
-            yield from unindexed(table, element, tuple(names(element.fk_attrs)), around)
+            yield from unindexed(table, element, tuple(names(element.fk_attrs)), around, new=True)
 
 
 def _foreign_keys(constraints: Any) -> list[Any]:
@@ -117,13 +117,13 @@ def _foreign_keys(constraints: Any) -> list[Any]:
     return [one for one in found if choice(one, "contype") == "CONSTR_FOREIGN"]
 
 
-def unindexed(table: str, key: Any, columns: tuple[str, ...], around: Around) -> Iterator[Hit]:
+def unindexed(table: str, key: Any, columns: tuple[str, ...], around: Around, *, new: bool = False) -> Iterator[Hit]:
     """Say that no index helps a foreign key; only a warning where the catalog is not known."""
     indexed = around.is_indexed(table, columns)
     if indexed:
         return
     said = {"table": table, "columns": ", ".join(map(quoted, columns)), "other": relation(key.pktable)}
-    yield Hit("foreign-key-without-index", said, severity="warning" if indexed is None else "")
+    yield Hit("foreign-key-without-index", said, severity="warning" if indexed is None and not new else "")
 
 
 def _added(table: str, constraint: Any, around: Around) -> Iterator[Hit]:

@@ -83,8 +83,9 @@ def look(node: Any, around: Around) -> Iterator[Hit]:
         rule = "alter-policy" if kind == "AlterPolicyStmt" else "create-policy"
         if not around.member_is_new("policy", table, node.policy_name):
             yield Hit(rule, {"table": table, "name": quoted(node.policy_name)})
-    elif kind == "GrantStmt":
-        yield from _granted(node)
+    elif kind in ("GrantStmt", "AlterDefaultPrivilegesStmt"):
+        for found in find(node, "GrantStmt"):
+            yield from _granted(found)
     elif kind in ("CreateFunctionStmt", "AlterFunctionStmt"):
         yield from _definer(node, around)
     elif kind == "AlterOwnerStmt":
