@@ -27,7 +27,7 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
 """
 
 _ROLES_SQL = """
-SELECT format('role %I', r.rolname), concat_ws(' ',
+SELECT format('role %%I', r.rolname), concat_ws(' ',
   CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN NOT r.rolinherit THEN 'noinherit' END,
   CASE WHEN r.rolcreaterole THEN 'createrole' END, CASE WHEN r.rolcreatedb THEN 'createdb' END,
   CASE WHEN r.rolcanlogin THEN 'login' END, CASE WHEN r.rolreplication THEN 'replication' END,
