@@ -7,6 +7,7 @@ from typing import Any
 
 from changecontrol.models import Errand, Person, Rehearsal, Revision
 from changecontrol.rules.certificate import Certificate, Verdict
+from changecontrol.rules.judging import ALL_RULES
 from changecontrol.rules.manifest import canonical, digest
 from changecontrol.rules.refusal import Refused
 from changecontrol.services import numbering
@@ -80,11 +81,19 @@ def _store(revision: Revision, value: dict[str, Any], **fields: Any) -> Rehearsa
     )
 
 
-def _findings(revision: Revision, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return what counts from now on: what the rehearsal ended with, and what the files say of themselves."""
+def _findings(revision: Revision, judged: Any) -> list[dict[str, Any]]:
+    """Return what counts from now on: what the rehearsal left of the predictions, and what the files say of themselves.
+
+    A prediction that is not among what the rehearsal ended with was contradicted by it.
+    """
+    found: list[dict[str, Any]] = judged if isinstance(judged, list) else []
     known = {(one.get("rule"), one.get("file"), one.get("line")) for one in found}
-    others = [one for one in revision.findings if (one["rule"], one["file"], one["line"]) not in known]
-    return [*found, *others]
+    of_files = [one for one in revision.findings if not _is_prediction(one["rule"])]
+    return [*found, *(one for one in of_files if (one["rule"], one["file"], one["line"]) not in known)]
+
+
+def _is_prediction(rule: str) -> bool:
+    return rule in ALL_RULES or rule.startswith("squawk")
 
 
 def exact(value: Any) -> Any:

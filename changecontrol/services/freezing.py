@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
+from changecontrol.linting import squawk
 from changecontrol.models import ChangeAuthor, ChangeRequest, Person, Revision
 from changecontrol.repository import Frozen, Repository
 from changecontrol.rules import manifest, routing
@@ -147,6 +148,15 @@ def scripts(revision: Revision) -> tuple[Script, Script | None, Script | None]:
     """Return the frozen plans (forward, rollback, verify) of a revision."""
     plan = revision.plan
     return tuple(from_json(plan[name]) if plan.get(name) else None for name in ("forward", "rollback", "verify"))  # type: ignore[return-value]
+
+
+def linted(revision: Revision) -> list[Finding]:
+    """Return what squawk says of the frozen files; without squawk a note that says so."""
+    forward, rollback, _ = scripts(revision)
+    files = {forward.file: bytes(revision.forward)}
+    if rollback is not None and revision.rollback:
+        files[rollback.file] = bytes(revision.rollback)
+    return squawk(files)
 
 
 def digest_again(revision: Revision) -> str:

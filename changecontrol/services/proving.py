@@ -115,6 +115,7 @@ def _rehearsed(
         declared=RollbackClass(revision.rollback_class),
         basis=copy.basis,
         policy=freezing.repository().policy(),
+        squawk=freezing.linted(revision),
         limits=limits,
         on_event=pulse.heard,
         stop=pulse.stop,
