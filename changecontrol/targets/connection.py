@@ -108,6 +108,7 @@ class Session(psycopg.Connection[TupleRow]):
     )
     pinned: bool = False  # nothing of a script was sent since the last pin
     checks_connection: bool = True
+    sees_ages: bool | None = None  # whether this login sees how old the transactions of others are; None: not asked
 
     def pin(self) -> None:
         """Discard every setting and role a script left behind and pin ours again. Outside a transaction only."""

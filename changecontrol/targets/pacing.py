@@ -24,6 +24,13 @@ class Pace:
     together_ms: int  # bound of all waits of one try
     bounded: bool = False
 
+    def resembles(self, other: Pace) -> bool:
+        """Whether setting it anew would only count the moments that have passed meanwhile."""
+        same = (self.lock_ms, self.together_ms, self.bounded) == (other.lock_ms, other.together_ms, other.bounded)
+        apart = abs(self.statement_ms - other.statement_ms), abs(self.transaction_ms - other.transaction_ms)
+        none = (self.statement_ms == 0, other.statement_ms == 0)
+        return same and not self.bounded and none[0] == none[1] and max(apart) <= _GRACE_MS // 5
+
 
 def pace(
     limits: Limits,

@@ -52,6 +52,7 @@ def run(
     may_continue: Callable[[], bool | str | None] = lambda: True,
     hold: Callable[[], str | None] = lambda: None,
     reconnect: Callable[[], Session] | None = None,
+    observer: Session | None = None,
     probe: Probe | None = None,
 ) -> Outcome:
     """Run every step of the script that is not on the target yet. Never raises for what a target may do.
@@ -61,7 +62,8 @@ def run(
     is asked before each step: True or None goes on; False or a sentence ends the run there. `hold` gives a reason to
     pause, asked between steps and between batches, where no transaction is open and nothing but the advisory lock is
     held; the run goes on once it gives None, and ends as ever on an abort or at the deadline. `reconnect` opens a fresh
-    session after a broken one, to learn what is on; by default the same way as `conn` was opened.
+    session after a broken one, to learn what is on; by default the same way as `conn` was opened. `observer` lends the
+    second session that looks around; by default each run opens its own.
     """
     if order.direction != script.direction.value or script.direction is Direction.VERIFY:
         raise ValueError(f"an order for {order.direction} does not fit a {script.direction} script")
@@ -75,7 +77,8 @@ def run(
     except psycopg.Error as error:
         failure = errors.lost_connection(error, step=None, statement=None) if conn.closed else errors.explain(error)
         return Outcome("failed", "unknown", failure, 0, steps)
-    watch = Watch(conn, on_event=on_event, stop=stop, hold=hold, ends_at=time.monotonic() + limits.deadline_s)
+    ends_at = time.monotonic() + limits.deadline_s
+    watch = Watch(conn, on_event=on_event, stop=stop, hold=hold, ends_at=ends_at, observer=observer)
     watch.hides_debug = probe is not None
     state = Run(conn, script, order, limits, watch, net, conn.info.backend_pid, probe, done=done)
     try:

@@ -26,6 +26,11 @@ T = TypeVar("T")
 
 _BACKOFF, _LONGEST = 1.2, 5.0  # every further try waits longer before it, up to so many times the first pause
 _HURRIED_MS = 20
+#: Statements that evaluate nothing of the script's which could change a timeout.
+_LEAVES_SETTINGS = frozenset(
+    {"AlterTableStmt", "CommentStmt", "CreatePolicyStmt", "CreateSeqStmt", "CreateStmt", "CreateTrigStmt", "DropStmt",
+     "GrantStmt", "IndexStmt", "RenameStmt", "ViewStmt"}
+)  # fmt: skip
 _GIVES_WAY_SQL = (
     "SELECT setting::int + 500, has_parameter_privilege('deadlock_timeout', 'SET')"
     " FROM pg_settings WHERE name = 'deadlock_timeout'"
@@ -114,6 +119,10 @@ class Run:
 
     def pace(self, lock: LockClass, *, local: bool) -> None:
         """Set the timeouts for the next statement by what its lock does to others. Takes no snapshot."""
+        wire.send(self.session, self.pacing(lock, local=local))
+
+    def pacing(self, lock: LockClass, *, local: bool) -> str:
+        """The text that sets them."""
         self.paced = found = pace(
             self.limits,
             lock,
@@ -127,18 +136,35 @@ class Run:
         text = f"SET {scope} lock_timeout = {found.lock_ms}; SET {scope} statement_timeout = {found.statement_ms}"
         if local and self.session.info.server_version >= 170000:
             text += f"; SET LOCAL transaction_timeout = {found.transaction_ms}"
-        wire.send(self.session, text)
+        return text
 
-    def hurry_autovacuum(self) -> None:
-        """Inside a transaction, before the script's own text: a worker gives way after our deadlock_timeout."""
-        if self.yielding and self.may_hurry:
-            wire.send(self.session, f"SET LOCAL deadlock_timeout = {_HURRIED_MS}")
+    def begin(self, step: Step) -> None:
+        """Open the step's transaction, paced for its first statement, in one round trip."""
+        first = step.statements[0]
+        self.current = first
+        text = step.begin_sql or "BEGIN"
+        if self.yielding and self.may_hurry:  # a worker gives way after our deadlock_timeout
+            text += f"; SET LOCAL deadlock_timeout = {_HURRIED_MS}"
+        wire.send(self.session, f"{text}; {self.pacing(first.lock, local=True)}")
 
-    def own_role(self) -> None:
-        """Inside a transaction: back to our own role, so that the ledger row is ours whatever the script set."""
+    def pace_behind(self, before: Statement, statement: Statement) -> None:
+        """Pace the next statement of a transaction, unless the one before it left the very timeouts that it needs."""
+        was = self.paced
+        text = self.pacing(statement.lock, local=True)
+        if before.kind in _LEAVES_SETTINGS and self.paced.resembles(was):
+            self.paced = was  # still what the server has
+        else:
+            wire.send(self.session, text)
+
+    def own_role(self) -> bool:
+        """Inside a transaction: back to our own role, so that the ledger row is ours whatever the script set.
+
+        Whether the transaction is READ ONLY.
+        """
         role = self.session.where.set_role.replace('"', '""')
         back = f'SET LOCAL ROLE "{role}"' if role else "RESET ROLE"
-        wire.send(self.session, f"RESET SESSION AUTHORIZATION; {back}; SET LOCAL lock_timeout = 3000")
+        text = f"RESET SESSION AUTHORIZATION; {back}; SET LOCAL lock_timeout = 3000; SHOW transaction_read_only"
+        return wire.send(self.session, text).values[0][0] == "on"
 
     def record(self, kind: str, step: Step | None, **detail: object) -> int:
         """Write a ledger row in the current transaction. Gives the transaction's id."""
@@ -235,8 +261,8 @@ class Run:
         expected = round(self.limits.expected_ms.get(statement.number, 0))
         text = (
             f"{statement.source} line {statement.line}: canceled after {self.paced.statement_ms} ms. The rehearsal "
-            f"lets expect {expected} ms, and others wait for its lock. It is rolled back. Rehearse it on current data, or "
-            "choose a quieter time."
+            f"lets expect {expected} ms, and others wait for its lock. It is rolled back. Rehearse it on current data, "
+            "or choose a quieter time."
         )
         place = (statement.number, statement.line, statement.column)
         return Failure(text, "57014", step.number, *place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from changecontrol.rules.script import LockClass, Step
-from changecontrol.targets import wire
 from changecontrol.targets.looking import wait_for_quiet
 from changecontrol.targets.running import Run
 
@@ -18,15 +17,16 @@ def _once(run: Run, step: Step) -> None:
     run.current, run.holds_strong = None, False
     if run.probe:
         run.probe.begin(step)
-    wire.send(run.session, step.begin_sql or "BEGIN")
-    run.hurry_autovacuum()
+    before = None
+    run.begin(step)
     for statement in step.statements:
         run.current = statement
-        run.pace(statement.lock, local=True)
+        if before is not None:
+            run.pace_behind(before, statement)
         run.run_statement(statement)
         run.holds_strong = run.holds_strong or statement.lock is LockClass.STRONG
-    run.own_role()
-    read_only = wire.send(run.session, "SHOW transaction_read_only").values[0][0] == "on"
+        before = statement
+    read_only = run.own_role()
     # a read-only transaction changed nothing that the row would have to commit with
     run.commit(0 if read_only else run.record("done", step))
     if run.probe:

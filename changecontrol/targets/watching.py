@@ -41,6 +41,7 @@ class Watch:
         stop: Callable[[], str | None],
         ends_at: float,
         hold: Callable[[], str | None] = lambda: None,
+        observer: Session | None = None,
     ) -> None:
         self.session, self.ends_at = session, ends_at
         self._on_event, self._stop, self._hold = on_event, stop, hold
@@ -49,22 +50,22 @@ class Watch:
         self.together_s = 0.0  # bound of all waits for locks of one try; 0: none
         self.crowded = False  # that bound was passed, and the statement canceled
         self._blocked_s, self._looked_at, self._progress_at = 0.0, 0.0, 0.0
-        self._sees_ages: bool | None = None
         self.step: int | None = None
         self.statement: int | None = None
         self.hides_debug = False  # a rehearsal asks the server for them and keeps them itself
         self._notices: list[Event] = []
         self._told: dict[tuple[int, str], float] = {}
-        self._observer: Session | None = None
-        with suppress(Refused, psycopg.Error):  # without a second session we only cannot say who blocks
-            self._observer = session.twin("watch")
+        self._observer, self._borrowed = observer, observer is not None
+        if observer is None:
+            with suppress(Refused, psycopg.Error):  # without a second session we only cannot say who blocks
+                self._observer = session.twin("watch")
         session.add_notice_handler(self._notice)
 
     def close(self) -> None:
-        """Close the second session."""
-        if self._observer is not None:
+        """Close the second session, unless it was lent to us."""
+        if self._observer is not None and not self._borrowed:
             self._observer.close()
-            self._observer = None
+        self._observer = None
         with suppress(ValueError):
             self.session.remove_notice_handler(self._notice)
 
@@ -160,9 +161,10 @@ class Watch:
 
     def sees_ages(self) -> bool:
         """Whether the second session may see how old the transactions of others are."""
-        if self._sees_ages is None:
-            self._sees_ages = self.ask(observe.sees_ages, False)
-        return self._sees_ages and self._observer is not None
+        asked = self._observer
+        if asked is not None and asked.sees_ages is None:
+            asked.sees_ages = self.ask(observe.sees_ages, False)
+        return self._observer is not None and bool(self._observer.sees_ages)
 
     def conflicts(self, needs: Iterable[Need]) -> Conflicts:
         """What stands in the way of these needs; nothing when nobody can be asked."""
