@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from changecontrol.rules.directives import Directive
+from changecontrol.rules.directives import CTID, Directive
 from changecontrol.rules.lexer import Token, significant
 from changecontrol.rules.objects import relation_name
 from changecontrol.rules.parser import Raw, choice, find, kind_of, parse_one, same, unwrap
@@ -58,6 +58,8 @@ def bounded(raw: Raw, wish: Directive) -> Batch:
     _refuse_unsafe(raw)
     pieces = _insert(raw, wish) if raw.kind == "InsertStmt" else _modify(raw)
     relation = pieces.relation
+    if wish.column == CTID and raw.kind == "InsertStmt":
+        _refuse(raw, "a row that is changed meanwhile moves, and would be copied twice or not at all. Name a key.")
     if raw.kind == "UpdateStmt" and any(wish.column == unwrap(item).name for item in raw.node.target_list):
         _refuse(raw, "it changes the key that the batches walk along. Choose a key that stays as it is.")
     alias = relation.alias.aliasname if relation.HasField("alias") else relation.relname
@@ -77,15 +79,29 @@ def bounded(raw: Raw, wish: Directive) -> Batch:
         size=wish.size,
         expect_positive=wish.expect_positive,
         bounded_sql=f"{head} {limits} AND (\n{condition}\n)" + (f"\n{tail}" if tail else ""),
-        bound_sql=(
-            f"SELECT (SELECT bound FROM (SELECT {key} AS bound FROM {pieces.walk_sql}\n"  # noqa: S608 (cut from the script)
-            f"WHERE {key} > $1 OR $1 IS NULL ORDER BY {key} LIMIT $2) AS ahead ORDER BY bound DESC LIMIT 1)"
-        ),
+        bound_sql=_blocks_sql(relation) if wish.column == CTID else _bound_sql(key, pieces),
         count_sql=f"SELECT count(*) FROM {pieces.from_sql}\nWHERE (\n{condition}\n)",  # noqa: S608
         range_count_sql=f"SELECT count(*) FROM {pieces.from_sql}\nWHERE {limits} AND (\n{condition}\n)",  # noqa: S608
+        duty=wish.duty,
     )
     _prove(raw, batch)
     return batch
+
+
+def _bound_sql(key: str, pieces: _Pieces) -> str:
+    return (
+        f"SELECT (SELECT bound FROM (SELECT {key} AS bound FROM {pieces.walk_sql}\n"  # noqa: S608 (cut from the script)
+        f"WHERE {key} > $1 OR $1 IS NULL ORDER BY {key} LIMIT $2) AS ahead ORDER BY bound DESC LIMIT 1)"
+    )
+
+
+def _blocks_sql(relation: Any) -> str:
+    """The blocks of the largest table of the tree: each range takes the same blocks of every partition."""
+    name = ".".join(_quote(part) for part in (relation.schemaname, relation.relname) if part).replace("'", "''")
+    return (
+        f"WITH RECURSIVE tree AS (SELECT '{name}'::regclass::oid AS oid UNION SELECT inhrelid FROM pg_inherits, tree\n"  # noqa: S608
+        "WHERE inhparent = tree.oid) SELECT max(pg_relation_size(oid)) / current_setting('block_size')::int FROM tree"
+    )
 
 
 def _refuse(raw: Raw, why: str) -> None:

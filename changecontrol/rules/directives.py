@@ -1,4 +1,4 @@
-"""The instructions an author writes as comments: `-- changecontrol: batch key=id size=5000 [expect>0]`."""
+"""The instructions an author writes as comments: `-- changecontrol: batch [key=id] size=5000 [duty=50] [expect>0]`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from changecontrol.rules.lexer import Token
 from changecontrol.rules.text import RefusedAt, Text
 
 SIZES = range(1, 100_001)
+DUTIES = range(1, 101)
+#: The key of a table that has none: the place of a row. No column of a table can have this name.
+CTID = "ctid"
 
 
 class UnknownDirective(RefusedAt):
     """{place}: “{written}” is no instruction known here. The one there is: -- changecontrol: batch key=id size=5000
-    with expect>0 at the end if every batch must change rows.
+    with expect>0 at the end if every batch must change rows, and duty=50 if it may work half of the time only. Without
+    a key (or with key=ctid) the batches walk along the places of the rows.
     """
 
 
@@ -25,20 +29,28 @@ class BadSize(RefusedAt):
     """{place}: a batch has between {least} and {most} rows. Choose a size in between; 5000 suits most tables."""
 
 
+class BadDuty(RefusedAt):
+    """{place}: duty is the share of time that batches may work, from {least} to {most} percent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A parsed `-- changecontrol: batch …` line. `key=alias.column` gives the qualifier; else it is empty."""
+    """A parsed `-- changecontrol: batch …` line. `key=alias.column` gives the qualifier; else it is empty.
+
+    `duty` is the share of time the batches may work, in percent.
+    """
 
     offset: int
     qualifier: str
     column: str
     size: int
     expect_positive: bool
+    duty: int = 100
 
 
 _KEY = r"(?:[A-Za-z_][\w$]*|\"(?:[^\"]|\"\")+\")"
-_BATCH = re.compile(rf"batch((?:\s+(?:key=(?:{_KEY}\.)?{_KEY}|size=\d+|expect>0))+)", re.ASCII)
-_PART = re.compile(rf"\s+(key=(?:{_KEY}\.)?{_KEY}|size=\d+|expect>0)", re.ASCII)
+_BATCH = re.compile(rf"batch((?:\s+(?:key=(?:{_KEY}\.)?{_KEY}|size=\d+|duty=\d+|expect>0))+)", re.ASCII)
+_PART = re.compile(rf"\s+(key=(?:{_KEY}\.)?{_KEY}|size=\d+|duty=\d+|expect>0)", re.ASCII)
 _DIRECTIVE = re.compile(r"--\s*changecontrol\s*:\s*(.*?)\s*", re.I | re.S)
 
 
@@ -53,12 +65,16 @@ def directive(text: Text, token: Token) -> Directive | None:
     written = match.group(1)
     parts = _PART.findall(match.group(0)) if _BATCH.fullmatch(written) else []
     values = {part.split("=")[0] if "=" in part else part: part.partition("=")[2] for part in parts}
-    if not parts or len(values) != len(parts) or "key" not in values or "size" not in values:
+    if not parts or len(values) != len(parts) or "size" not in values:
         raise UnknownDirective(text, token.start, written=written)
     if len(values["size"]) > 6 or int(values["size"]) not in SIZES:
         raise BadSize(text, token.start, least=SIZES[0], most=SIZES[-1])
-    *qualifier, column = (_name(part) for part in re.findall(_KEY, values["key"]))
-    return Directive(token.start, "".join(qualifier), column, int(values["size"]), "expect>0" in values)
+    duty = values.get("duty", "100")
+    if len(duty) > 3 or int(duty) not in DUTIES:
+        raise BadDuty(text, token.start, least=DUTIES[0], most=DUTIES[-1])
+    *qualifier, column = (_name(part) for part in re.findall(_KEY, values.get("key", CTID)))
+    expects = "expect>0" in values
+    return Directive(token.start, "".join(qualifier), column, int(values["size"]), expects, int(duty))
 
 
 def _name(written: str) -> str:

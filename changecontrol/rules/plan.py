@@ -65,7 +65,10 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The statements of a batched step: `$1` is the exclusive lower key (NULL: from the start), `$2` as described."""
+    """The statements of a batched step: `$1` is the exclusive lower key (NULL: from the start), `$2` as described.
+
+    With the key ctid the ranges are blocks: `bound_sql` takes no parameters and gives the number of blocks there are.
+    """
 
     table: str
     key: str
@@ -75,6 +78,7 @@ class Batch:
     bound_sql: str  # gives one row, one column: the upper key of the next $2 rows behind $1; NULL when none is left
     count_sql: str  # gives one number: how many rows still match the WHERE
     range_count_sql: str = ""  # the same between $1 and $2, to tell an empty range from rows that refuse to change
+    duty: int = 100  # percent of the time that batches may work
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,20 @@
-"""A batched step: walk a table along its key, commit range by range, remember the key in the same transaction."""
+"""A batched step: walk a table range by range, commit each, remember the place in the same transaction."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
-from changecontrol.rules.script import Batch, LockClass, Statement, Step
-from changecontrol.targets import wire
-from changecontrol.targets.outcome import Failure
+from changecontrol.rules.script import Batch, LockClass, Step
+from changecontrol.targets import completing, ranges, throttling, vacuuming, wire
 from changecontrol.targets.running import Halt, Run
 
-_SMALLEST, _LARGEST = 100, 20_000
-_PASSES = 3  # users write meanwhile: a second pass takes what came behind the first one's back
+_RECENT_S = 10.0  # the rate that is told is that of the last seconds
 
 
 @dataclass(slots=True)
-class _Walk:
+class Walk:
     """Where the walk stands. `key` is the last committed upper key as text, None before the first range."""
 
     size: int
@@ -25,51 +24,89 @@ class _Walk:
     pass_in_step: int = 1
     pass_rows: int = 0
     total: int = 0
-    at_start: int = 0  # rows changed before this run: the rate is this run's own
-    started: float = 0.0
+    last: int | None = None  # along ctid: the last block of this pass
+    sweep: bool = False  # along ctid: this pass is one range over everything
+    seconds: float = 0.0  # the last batch
+    changed: int = 0
+    recent: deque[tuple[float, int]] = field(default_factory=deque)  # when, how many rows by then
+
+    def keep(self, upper: str, changed: int, seconds: float) -> None:
+        """A batch was committed."""
+        self.key, self.batch, self.changed, self.seconds = upper, self.batch + 1, changed, seconds
+        self.rows, self.pass_rows = self.rows + changed, self.pass_rows + changed
+        now = time.monotonic()
+        self.recent.append((now, self.rows))
+        while len(self.recent) > 2 and self.recent[0][0] < now - _RECENT_S:
+            self.recent.popleft()
+
+    @property
+    def rate(self) -> float:
+        """Rows a second over the last seconds."""
+        (since, before), (now, rows) = self.recent[0], self.recent[-1]
+        return (rows - before) / max(now - since, 0.001)
 
 
 def run_batched(run: Run, step: Step) -> None:
-    """Run all batches, resuming behind the last committed key. Raises Halt or CommitUnclear."""
+    """Run all batches, resuming behind the last committed one. Raises Halt or CommitUnclear."""
     batch, statement = step.batch, step.statements[0]
     assert batch is not None  # the parser gives every batched step its batch
-    run.current, run.watch.statement = statement, statement.number
+    run.current, run.watch.statement, run.holds_strong = statement, statement.number, False
     run.pace(LockClass.WRITE, local=False)  # for the counts, which run outside the batches' transactions
-    walk = _resume(run, step, batch)
     began = time.monotonic()
-    while True:
-        while _next(run, step, batch, walk):
-            run.watch.hold_if_asked()
-            if run.watch.asked_to_stop():
-                raise run.aborted()
-            if run.watch.remaining_s <= 0:
-                raise Halt("failed", _out_of_time(run, step, statement, walk))
-        if _is_complete(run, step, batch, walk):
-            break
-        walk.key, walk.pass_rows, walk.pass_in_step = None, 0, walk.pass_in_step + 1
+    table = vacuuming.table_of(run.session, batch.table)
+    gauge = throttling.Gauge(run.watch, table.oids, run.limits.throttle)
+    maid = vacuuming.Maid(run.session, run.watch, table, run.limits) if statement.kind != "InsertStmt" else None
+    walk = _resume(run, step, batch, table.oids)
+    run.watch.minds_waiters = True
+    try:
+        _all(run, step, batch, walk, gauge, maid)
+    finally:
+        run.watch.minds_waiters = False
+        if maid is not None:
+            maid.close()
     with run.session.transaction():
         run.record("done", step, rows=walk.rows, batches=walk.batch)
     run.told(statement, wire.Reply(tag=f"{walk.rows} rows in {walk.batch} batches", rows=walk.rows), began)
 
 
-def _resume(run: Run, step: Step, batch: Batch) -> _Walk:
-    walk = _Walk(size=batch.size, started=time.monotonic())
+def _all(run: Run, step: Step, batch: Batch, walk: Walk, gauge: throttling.Gauge, maid: vacuuming.Maid | None) -> None:
+    """Pass after pass, until nothing is left to do."""
+    _between(run, step, walk, gauge)
+    while True:
+        while _next(run, step, batch, walk):
+            if maid is not None and not _ends(run):
+                maid.tidy(walk.changed, gauge.last.dead)
+            _make_room(run, batch, walk)
+            _between(run, step, walk, gauge)
+        left = completing.left(run, step, batch, walk.pass_in_step, walk.pass_rows)
+        if not left:
+            return
+        walk.key, walk.pass_rows, walk.pass_in_step = None, 0, walk.pass_in_step + 1
+        walk.last = ranges.last_block(run, batch)
+        walk.sweep = walk.last is not None and left <= ranges.SWEEP_ROWS
+
+
+def _resume(run: Run, step: Step, batch: Batch, oids: list[int]) -> Walk:
+    walk = Walk(size=ranges.sizes(batch).first)
     flight = run.flight(step)
     if flight is not None and flight.kind == "progress":
         detail = flight.detail
         walk.key, walk.rows, walk.batch = detail.get("key"), int(detail["rows"]), int(detail["batch"])
         walk.pass_in_step, walk.pass_rows = int(detail["pass"]), int(detail["pass_rows"])
-        walk.size = int(detail.get("size", batch.size))
+        walk.size = int(detail.get("size", walk.size))
+        walk.last, walk.sweep = detail.get("last"), bool(detail.get("sweep"))
         run.watch.emit("progress", f"Resuming behind key {walk.key}.", key=walk.key, batch=walk.batch, rows=walk.rows)
-    walk.at_start = walk.rows
-    walk.total = walk.rows + run.retrying(step, lambda attempt: _count(run, batch.count_sql))
+    else:
+        completing.examine(run, step, batch, oids)
+    if walk.last is None:
+        walk.last = ranges.last_block(run, batch)
+    walk.recent.append((time.monotonic(), walk.rows))
+    walk.total = walk.rows + run.retrying(step, lambda attempt: completing.count(run, batch.count_sql))
     return walk
 
 
-def _next(run: Run, step: Step, batch: Batch, walk: _Walk) -> bool:
-    """Do one range and commit it with its progress row; False when no key is left."""
-    if walk.batch == 0 and run.watch.asked_to_stop():
-        raise run.aborted()
+def _next(run: Run, step: Step, batch: Batch, walk: Walk) -> bool:
+    """Do one range and commit it with its progress row; False when none is left."""
     size, first = walk.size, True
 
     def once(attempt: int) -> tuple[str | None, int, float]:
@@ -79,30 +116,32 @@ def _next(run: Run, step: Step, batch: Batch, walk: _Walk) -> bool:
         first = False
         return _range(run, step, batch, walk, size)
 
+    run.watch.behind = 0
     upper, changed, seconds = run.retrying(step, once)
     if upper is None:
         return False
-    walk.key, walk.batch = upper, walk.batch + 1
-    walk.rows, walk.pass_rows = walk.rows + changed, walk.pass_rows + changed
-    factor = min(max(run.limits.batch_target_ms / 1000 / max(seconds, 0.001), 0.5), 1.5)
-    walk.size = min(max(round(size * factor), min(_SMALLEST, batch.size)), _LARGEST)
+    walk.keep(upper, changed, seconds)
+    walk.size = ranges.sizes(batch).adapted(size, seconds, run.limits.batch_target_ms / 1000)
     _tell(run, walk)
     return True
 
 
-def _range(run: Run, step: Step, batch: Batch, walk: _Walk, size: int) -> tuple[str | None, int, float]:
+def _range(run: Run, step: Step, batch: Batch, walk: Walk, size: int) -> tuple[str | None, int, float]:
     """One transaction. Gives (upper key or None at the end, rows changed, seconds)."""
     started = time.monotonic()
-    wire.send(run.session, "BEGIN")
-    run.pace(LockClass.WRITE, local=True)
-    upper = run.send(batch.bound_sql, params=(walk.key, str(size))).values[0][0]
+    run.pace(LockClass.WRITE, local=True, first="BEGIN")
+    if walk.sweep:
+        upper = ranges.EVERYWHERE if walk.key is None else None
+    else:
+        upper = ranges.upper(run, batch, walk.key, size, walk.last)
     if upper is None:
         wire.send(run.session, "ROLLBACK")
         return None, 0, 0.0
     changed = run.send(batch.bounded_sql, params=(walk.key, upper)).rows
     if batch.expect_positive and changed == 0:
-        _require_nothing_left(run, step, batch, walk.key, upper)
+        completing.require_nothing_left(run, step, batch, walk.key, upper)
     run.own_role()
+    ours: dict[str, object] = {} if walk.last is None else {"last": walk.last, "sweep": walk.sweep}
     xid = run.record(
         "progress",
         step,
@@ -112,86 +151,44 @@ def _range(run: Run, step: Step, batch: Batch, walk: _Walk, size: int) -> tuple[
         batch=walk.batch + 1,
         size=size,
         **{"pass": walk.pass_in_step, "pass_rows": walk.pass_rows + changed},
+        **ours,
     )
     run.commit(xid)
     return upper, changed, time.monotonic() - started
 
 
-def _require_nothing_left(run: Run, step: Step, batch: Batch, lower: str | None, upper: str) -> None:
-    """A range that still holds matching rows, none of which changed: a rule or trigger swallows the statement."""
-    left = int(run.send(batch.range_count_sql, params=(lower, upper)).values[0][0] or 0)
-    if left:
-        statement = step.statements[0]
-        raise Halt(
-            "failed",
-            _failure(
-                step,
-                statement,
-                f"{left} rows of {batch.table} up to key {upper} match the WHERE, but the batch changed none of them. "
-                "A rule, a trigger or a policy on the table swallows the statement. Nothing of this batch was kept.",
-            ),
+def _ends(run: Run) -> bool:
+    return run.watch.asked_to_stop() or run.watch.remaining_s <= 0
+
+
+def _make_room(run: Run, batch: Batch, walk: Walk) -> None:
+    """Let others through who waited for rows of the last batch, and rest as long as the author wishes."""
+    if run.watch.behind:
+        walk.size = max(walk.size // 2, 1)
+        waited = min(max(walk.seconds, 0.05), 1.0)
+        reason = f"{run.watch.behind} sessions waited for rows of the last batch."
+        run.watch.emit("throttled", f"Waits: {reason}", reason=reason, kind="waiters", waited_s=round(waited, 2))
+        run.watch.pause(waited)
+    if batch.duty < 100:
+        run.watch.pause(walk.seconds * (100 / batch.duty - 1))
+
+
+def _between(run: Run, step: Step, walk: Walk, gauge: throttling.Gauge) -> None:
+    """Everything that may hold or end a step between two batches, where no transaction is open."""
+    run.watch.hold_if_asked()
+    gauge.wait(run.watch.hold_if_asked)
+    if run.watch.asked_to_stop():
+        raise run.aborted()
+    if run.watch.remaining_s <= 0:
+        text = (
+            f"The deadline of {run.limits.deadline_s:g} s passed after {walk.batch} batches ({walk.rows} rows). They "
+            f"stay; a resumed execution goes on behind key {walk.key}."
         )
+        raise Halt("failed", completing.failure(step, text))
 
 
-def _is_complete(run: Run, step: Step, batch: Batch, walk: _Walk) -> bool:
-    """Whether nothing is left to do. False asks for one more pass; raises Halt when more passes would not help."""
-    statement = step.statements[0]
-    if statement.kind == "InsertStmt":
-        return True  # the source rows still match afterwards; every key was walked once
-    left = run.retrying(step, lambda attempt: _count(run, batch.count_sql))
-    if left == 0:
-        return True
-    if walk.pass_rows and _where_is_blind(run, step, batch):
-        run.watch.emit(
-            "notice",
-            "The WHERE does not tell finished rows from open ones: every row was changed once, no further pass.",
-            severity="WARNING",
-        )
-        return True
-    if walk.pass_rows and walk.pass_in_step < _PASSES:
-        run.watch.emit("progress", f"{left} rows came to match meanwhile: one more pass.", rows=walk.rows, total=left)
-        return False
-    raise Halt(
-        "failed",
-        _failure(
-            step,
-            statement,
-            f"{left} rows of {batch.table} still match the WHERE after {walk.pass_in_step} passes. A rule, a trigger, "
-            "a policy or a NULL key keeps them from being changed. What was committed stays; look at these rows first.",
-        ),
-    )
-
-
-def _where_is_blind(run: Run, step: Step, batch: Batch) -> bool:
-    """Try one range and take it back: when the changed rows still match, another pass would change them twice."""
-
-    def once(attempt: int) -> bool:
-        wire.send(run.session, "BEGIN ISOLATION LEVEL REPEATABLE READ")
-        run.pace(LockClass.WRITE, local=True)
-        before = _count(run, batch.count_sql)
-        lower: str | None = None
-        changed = 0
-        while not changed:
-            upper = run.send(batch.bound_sql, params=(lower, str(batch.size))).values[0][0]
-            if upper is None:
-                break
-            changed = run.send(batch.bounded_sql, params=(lower, upper)).rows
-            lower = upper
-        after = _count(run, batch.count_sql)
-        wire.send(run.session, "ROLLBACK")
-        return bool(changed) and after > before - changed
-
-    return run.retrying(step, once)
-
-
-def _count(run: Run, text: str) -> int:
-    return int(run.send(text).values[0][0] or 0)
-
-
-def _tell(run: Run, walk: _Walk) -> None:
-    seconds = max(time.monotonic() - walk.started, 0.001)
-    rate = (walk.rows - walk.at_start) / seconds
-    left = max(walk.total - walk.rows, 0)
+def _tell(run: Run, walk: Walk) -> None:
+    rate, left = walk.rate, max(walk.total - walk.rows, 0)
     run.watch.emit(
         "progress",
         f"Batch {walk.batch}: {walk.rows} of {walk.total} rows, key {walk.key}.",
@@ -201,23 +198,6 @@ def _tell(run: Run, walk: _Walk) -> None:
         eta_s=round(left / rate, 1) if rate else None,
         batch=walk.batch,
         key=walk.key,
-    )
-
-
-def _out_of_time(run: Run, step: Step, statement: Statement, walk: _Walk) -> Failure:
-    return _failure(
-        step,
-        statement,
-        f"The deadline of {run.limits.deadline_s:g} s passed after {walk.batch} batches ({walk.rows} rows). They stay; "
-        f"a resumed execution goes on behind key {walk.key}.",
-    )
-
-
-def _failure(step: Step, statement: Statement, text: str) -> Failure:
-    return Failure(
-        sentence=f"{statement.source} line {statement.line}: {text}",
-        step=step.number,
-        statement=statement.number,
-        line=statement.line,
-        column=statement.column,
+        phase=f"pass {walk.pass_in_step}",
+        ms=round(walk.seconds * 1000, 1),
     )

@@ -171,6 +171,16 @@ def sees_ages(conn: psycopg.Connection[Any]) -> bool:
     return bool(row and row[0])
 
 
+def behind(conn: psycopg.Connection[Any], pid: int) -> int:
+    """How many sessions wait for a lock that the given backend holds or asked for before them."""
+    row = conn.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> %(pid)s"
+        " AND %(pid)s = ANY (pg_blocking_pids(pid))",
+        {"pid": pid},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def is_gone(conn: psycopg.Connection[Any], *, pid: int, started: str) -> bool:
     """Whether a backend has ended, so that what it did is decided. `started` as Session.started."""
     row = conn.execute(

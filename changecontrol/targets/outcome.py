@@ -34,6 +34,18 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Throttle:
+    """When batches wait for others, asked before each. They go on as soon as it is over."""
+
+    replay_lag_s: float = 1.5
+    archive_files: int = 32  # WAL files waiting for the archive
+    active_sessions: int = 64  # besides ours
+    oldest_xmin_s: float = 300.0  # a snapshot this old keeps what batches leave behind from being cleaned up
+    autovacuum_s: float = 30.0  # an autovacuum worker on the table is waited for so long, then it works beside us
+    look_ms: float = 500.0  # the server needs longer than this for a small question
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Patience of one run. `deadline_s` counts from the start of the run; `statement_ms` 0 means: until then."""
 
@@ -43,6 +55,8 @@ class Limits:
     deadline_s: float = 3600.0
     pause_ms: int = 200  # between tries for a lock; jittered by half
     batch_target_ms: int = 100
+    vacuum_share: float = 0.2  # VACUUM between batches whenever this share of the table was changed; 0: never
+    throttle: Throttle = field(default_factory=Throttle)
     look_s: float = 10.0  # how long to look for a quiet moment before each try for a strong lock
     expected_ms: Mapping[int, float] = field(default_factory=dict)  # statement number -> what a rehearsal lets expect
 

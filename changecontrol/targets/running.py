@@ -117,9 +117,13 @@ class Run:
         ms = round((time.monotonic() - started) * 1000, 1)
         self.watch.emit("statement_done", f"{reply.tag or statement.kind} in {ms} ms", ms=ms, rows=reply.rows)
 
-    def pace(self, lock: LockClass, *, local: bool) -> None:
-        """Set the timeouts for the next statement by what its lock does to others. Takes no snapshot."""
-        wire.send(self.session, self.pacing(lock, local=local))
+    def pace(self, lock: LockClass, *, local: bool, first: str = "") -> None:
+        """Set the timeouts for the next statement by what its lock does to others. Takes no snapshot.
+
+        `first` is sent before, in the same message: BEGIN.
+        """
+        text = self.pacing(lock, local=local)
+        wire.send(self.session, f"{first}; {text}" if first else text)
 
     def pacing(self, lock: LockClass, *, local: bool) -> str:
         """The text that sets them."""

@@ -50,6 +50,8 @@ class Watch:
         self.together_s = 0.0  # bound of all waits for locks of one try; 0: none
         self.crowded = False  # that bound was passed, and the statement canceled
         self._blocked_s, self._looked_at, self._progress_at = 0.0, 0.0, 0.0
+        self.minds_waiters = False  # whether to count who waits for locks of ours
+        self.behind = 0  # the most sessions seen waiting for one of our batches
         self.step: int | None = None
         self.statement: int | None = None
         self.hides_debug = False  # a rehearsal asks the server for them and keeps them itself
@@ -68,6 +70,11 @@ class Watch:
         self._observer = None
         with suppress(ValueError):
             self.session.remove_notice_handler(self._notice)
+
+    @property
+    def pid(self) -> int:
+        """Our backend on the target."""
+        return self.session.info.backend_pid
 
     @property
     def remaining_s(self) -> float:
@@ -116,8 +123,10 @@ class Watch:
             return
         blocked = self.look()
         self._count(blocked)
+        if self.minds_waiters:
+            self.behind = max(self.behind, self.ask(lambda seen: observe.behind(seen, self.pid), 0))
         if not blocked:
-            self._tell_progress(self.session.info.backend_pid)
+            self.tell_progress(self.pid)
         if self.asked_to_stop() or self.crowded:
             self._cancel()
         elif self.remaining_s <= 0:
@@ -153,7 +162,7 @@ class Watch:
     def look(self) -> bool:
         """Ask who blocks our session and tell it. Whether anybody does."""
         nobody: tuple[Blocker, ...] = ()
-        found = self.ask(lambda seen: observe.blockers(seen, self.session.info.backend_pid), nobody)
+        found = self.ask(lambda seen: observe.blockers(seen, self.pid), nobody)
         if found:
             self.blockers = found
             self.tell(found)
@@ -172,7 +181,7 @@ class Watch:
 
     def holders(self, looked_for: Conflicts, *, older_s: float = 0.02) -> tuple[Blocker, ...]:
         """Who holds such locks in transactions older than `older_s`; () when nobody can be asked."""
-        pid = self.session.info.backend_pid
+        pid = self.pid
         return self.ask(lambda seen: observe.holders(seen, looked_for, not_pid=pid, older_s=older_s), ())
 
     def ask(self, question: Callable[[Session], T], otherwise: T) -> T:
@@ -201,8 +210,8 @@ class Watch:
         self._looked_at = now
         self.crowded = bool(self.together_s) and self._blocked_s > self.together_s
 
-    def _tell_progress(self, pid: int) -> None:
-        """How far a long statement is, once a second."""
+    def tell_progress(self, pid: int) -> None:
+        """How far a long statement of this backend is, once a second."""
         now = time.monotonic()
         if now - self._progress_at < _PROGRESS_S:
             return

@@ -172,3 +172,24 @@ def test_it_reads_the_keys_index_on_both_sides_of_a_range(servers: Any) -> None:
         plan = "\n".join(row[0] for row in lines)
         assert "Index Cond: ((id > '5000'" in plan and "(id <= '5100'" in plan
         connection.rollback()
+
+
+@pytest.mark.parametrize("wish", ["batch size=100", "batch key=ctid size=100", "batch size=100 key=a.CTID duty=50"])
+def test_without_a_key_it_walks_along_blocks(wish: str) -> None:
+    built = batch('UPDATE s."T x" AS a SET b = 1 WHERE b IS NULL', f"-- changecontrol: {wish}\n")
+    assert built.bounded_sql == (
+        'UPDATE s."T x" AS a SET b = 1 WHERE ("a"."ctid" > $1 OR $1 IS NULL) AND "a"."ctid" <= $2 AND (\nb IS NULL\n)'
+    )
+    assert "'\"s\".\"T x\"'::regclass" in built.bound_sql and "$" not in built.bound_sql
+    assert (built.key, built.duty) == ("ctid", 50 if "duty" in wish else 100)
+
+
+def test_rows_are_not_copied_by_their_places() -> None:
+    problem = refused("-- changecontrol: batch size=100\nINSERT INTO d SELECT a FROM t WHERE a;", "CannotBound")
+    assert "a row that is changed meanwhile moves" in problem.sentence
+
+
+@pytest.mark.parametrize("duty", ["0", "101", "9999"])
+def test_the_share_of_time_is_a_percentage(duty: str) -> None:
+    problem = refused(f"-- changecontrol: batch key=id size=100 duty={duty}\nDELETE FROM t WHERE a;", "BadDuty")
+    assert "from 1 to 100 percent" in problem.sentence
