@@ -12,7 +12,7 @@ from changecontrol.models import Execution, Signature
 from changecontrol.rules.lifecycle import Effect, Purpose, State
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import RollbackClass, Script
-from changecontrol.services import freezing, proofs
+from changecontrol.services import expecting, freezing, proofs
 from changecontrol.services.journal import Journal
 from changecontrol.targets import connection, ledger, runner
 from changecontrol.targets.outcome import Event, Limits, Order, Outcome
@@ -134,7 +134,10 @@ class Passes:
             order=self._order(direction),
             on_event=self._on_event,
             stop=self.journal.stop,
-            limits=Limits(deadline_s=settings.RUN_DEADLINE_SECONDS),
+            limits=Limits(
+                deadline_s=settings.RUN_DEADLINE_SECONDS,
+                expected_ms=expecting.milliseconds(self.execution, direction),
+            ),
             may_continue=self.journal.may_continue,
             hold=self.journal.hold,
         )

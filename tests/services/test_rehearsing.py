@@ -16,7 +16,7 @@ from changecontrol.models import ChangeRequest, Errand, Rehearsal, Target
 from changecontrol.rules.gates import GatesUnmet
 from changecontrol.rules.lifecycle import Status
 from changecontrol.rules.manifest import digest
-from changecontrol.services import certifying, checklist_facts, errand_queue, executing, facts, rehearsing
+from changecontrol.services import certifying, checklist_facts, errand_queue, executing, expecting, facts, rehearsing
 from changecontrol.targets.connection import Where, connect
 from tests import factories
 from tests.services.house import House, now
@@ -179,3 +179,13 @@ def test_a_copy_has_the_rows_of_its_target(build: Callable[..., House]) -> None:
     shown = rehearsing.certificate(Rehearsal.objects.get())
     assert shown["basis"]["rows"]["public.thing"] == [7, "copied"]
     assert shown["sizes"]["public.thing"][1] > 0
+
+
+def test_a_statement_may_take_what_its_rehearsal_lets_expect(build: Callable[..., House]) -> None:
+    house = build()
+    change = house.walk(Status.DEPLOYED)
+    run = change.executions.get(purpose="deploy")
+    found = expecting.milliseconds(run, "forward")
+    shown = rehearsing.certificate(Rehearsal.objects.order_by("-pk")[0])["statements"]
+    assert found == {one["statement"]: float(one["ms"]) for one in shown}
+    assert set(expecting.milliseconds(run, "rollback")) == {1}
