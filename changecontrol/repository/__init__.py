@@ -8,7 +8,7 @@ from changecontrol.repository.files import (
     RepositoryMissing,
 )
 from changecontrol.repository.folder import Frozen, Repository
-from changecontrol.repository.listing import MigrationFiles, MigrationMissing, NoFreeNumber, NumberTwice
+from changecontrol.repository.listing import MigrationFiles, MigrationMissing, NoFreeNumber, NumberTwice, SeriesFile
 from changecontrol.repository.scaffold import BadField, CannotCreate, SeriesExists
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "Repository",
     "RepositoryMissing",
     "SeriesExists",
+    "SeriesFile",
 ]

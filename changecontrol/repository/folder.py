@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from changecontrol.repository import files, git, listing, scaffold
-from changecontrol.repository.listing import MigrationFiles
+from changecontrol.repository.listing import MigrationFiles, SeriesFile
 from changecontrol.repository.sources import included
 from changecontrol.rules import manifest, naming, pair, patterns, script
 from changecontrol.rules.finding import Finding
@@ -188,14 +188,14 @@ class Repository:
             except FileExistsError:
                 continue
 
-    def series(self) -> dict[str, dict[int, MigrationFiles]]:
+    def series(self) -> dict[str, dict[int, SeriesFile]]:
         """Give the series that headers name: slug to position to migration. Files that cannot be read are left out."""
-        found: dict[str, dict[int, MigrationFiles]] = {}
+        found: dict[str, dict[int, SeriesFile]] = {}
         for migration in self.migrations():
             with suppress(Refused):
                 header = script.read_header(files.read(self.root, migration.forward), file=migration.forward)
                 if header.series:
-                    found.setdefault(header.series, {})[header.series_position] = migration
+                    found.setdefault(header.series, {})[header.series_position] = SeriesFile(migration, header)
         return found
 
     def _write(self, path: str, text: str) -> Path:

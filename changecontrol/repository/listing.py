@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from changecontrol.rules import naming
 from changecontrol.rules.naming import Entry
+from changecontrol.rules.plan import Header
 from changecontrol.rules.refusal import Refused
 
 
@@ -33,6 +34,14 @@ class MigrationFiles:
     verify: str
     has_rollback: bool
     has_verify: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFile:
+    """A migration that names its place in a series."""
+
+    files: MigrationFiles
+    header: Header
 
 
 def migrations(entries: Iterable[Entry]) -> list[MigrationFiles]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from changecontrol.models import ChangeRequest, Environment, Person, Series, Target
-from changecontrol.repository import MigrationFiles
+from changecontrol.repository import SeriesFile
 from changecontrol.rules.gates import Unmet
 from changecontrol.rules.lifecycle import Move, Status
 from changecontrol.rules.plan import Header
@@ -79,17 +79,17 @@ def members(series_id: int) -> dict[int, ChangeRequest]:
         ChangeRequest.objects.filter(series_id=series_id)
         .exclude(status__in=GIVEN_UP)
         .exclude(status=Status.CLOSED, moves__move=Move.ROLL_BACK)
-        .select_related("revision", "opened_by")
-        .defer("content", "revision__forward", "revision__rollback", "revision__verify", "revision__sources")
+        .select_related("opened_by")
+        .defer("content")
         .order_by("number")
     )
     return {one.series_position: one for one in found if one.series_position}
 
 
-def on_disk(slug: str) -> dict[int, MigrationFiles]:
-    """Return the files of a series by place; nothing where the folder cannot be read."""
+def on_disk() -> dict[str, dict[int, SeriesFile]]:
+    """Return the files of every series by slug and place; nothing where the folder cannot be read."""
     with suppress(Refused):
-        return freezing.repository().series().get(slug, {})
+        return freezing.repository().series()
     return {}
 
 
@@ -100,14 +100,15 @@ def before(change: ChangeRequest) -> dict[int, tuple[int | None, str]]:
     series = change.series
     assert series is not None
     known = members(series.pk)
-    files: dict[int, MigrationFiles] | None = None
+    files: dict[int, SeriesFile] | None = None
     found: dict[int, tuple[int | None, str]] = {}
     for place in range(1, change.series_position):
         if place in known:
             found[place] = (known[place].migration_number, known[place].code)
             continue
-        files = on_disk(series.slug) if files is None else files  # nobody opened it: adopted as a baseline, perhaps
-        number = files[place].number if place in files else None
+        # nobody opened it; it may have been adopted as a baseline
+        files = on_disk().get(series.slug, {}) if files is None else files
+        number = files[place].files.number if place in files else None
         found[place] = (number, f"Migration {number:03d}" if number else "A migration")
     return found
 

@@ -34,7 +34,8 @@ TONES = {"run": "info"}
 LOOK_AT = ("failed", "partial", "lost", "rolled_back", "drift")
 
 
-def _cell(cell: Any) -> dict[str, Any]:
+def cell(cell: Any) -> dict[str, Any]:
+    """Return a cell as the templates draw it: word, color group, icon, and the run that made it so."""
     state = str(cell.state)
     word, css, icon = CELLS.get(state, CELLS["pending"])
     by = str(cell.by or "").split(" ")[0]
@@ -62,14 +63,14 @@ def _table(request: HttpRequest) -> dict[str, Any]:
         change = changes.get(row.number)
         if text and text not in f"{row.stem} {change.code if change else ''} {change.title if change else ''}".lower():
             continue
-        cells = [_cell(row.cells[at]) for at in kept]
-        states = {cell["state"] for cell in cells}
+        cells = [cell(row.cells[at]) for at in kept]
+        states = {one["state"] for one in cells}
         if state == "look" and not states & set(LOOK_AT):
             continue
         if state not in ("", "look") and state not in states:
             continue
         rows.append({"number": row.number, "stem": row.stem, "change": change, "cells": cells})
-    counted = Counter(cell["state"] for row in rows for cell in row["cells"])
+    counted = Counter(one["state"] for row in rows for one in row["cells"])
     return {
         "targets": targets,
         "all": found.targets,
@@ -125,6 +126,6 @@ def matrix_csv(request: HttpRequest) -> HttpResponse:
     for row in table["rows"]:
         change = row["change"]
         told = [change.code, words.spoken(change.status)] if change else ["", ""]
-        writer.writerow([row["stem"], *told, *(f"{cell['word']} {cell['small']}".strip() for cell in row["cells"])])
+        writer.writerow([row["stem"], *told, *(f"{one['word']} {one['small']}".strip() for one in row["cells"])])
     headers = {"Content-Disposition": 'attachment; filename="matrix.csv"'}
     return HttpResponse(out.getvalue(), content_type="text/csv; charset=utf-8", headers=headers)

@@ -13,7 +13,15 @@ from changecontrol.models import Person
 from changecontrol.web.access import REGISTRY, key, listed
 from tests.web.visitors import client_for, client_of
 
-VALUES = {"code": "CR-0001", "number": 1, "pk": 1, "part": "forward", "key": "withdraw", "digest": "0" * 64}
+VALUES = {
+    "code": "CR-0001",
+    "number": 1,
+    "pk": 1,
+    "part": "forward",
+    "key": "withdraw",
+    "digest": "0" * 64,
+    "slug": "x",
+}
 PUBLIC = {"sign-in", "theme", "health"}
 
 

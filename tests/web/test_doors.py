@@ -29,6 +29,7 @@ ONLY_FORMS = {
     "change-person",
     "change-sites",
     "ask-target",
+    "series-attest",
 }
 
 

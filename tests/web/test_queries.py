@@ -19,6 +19,7 @@ PAGES = [
     ("cora", "inbox", "/"),
     ("ada", "changes", "/changes/"),
     ("ada", "changes, filtered", "/changes/?q=change&status=open&person=1"),
+    ("ada", "all series", "/series/"),
     ("theo", "matrix", "/matrix/"),
     ("theo", "runs", "/runs/"),
     ("ada", "repository", "/repository/"),
