@@ -55,21 +55,18 @@ class Bench:
         self.passes: list[dict[str, Any]] = []
         self.guard = Guard(where, limits, stop)
         self._session: Session | None = None
+        self._observer: Session | None = None
         self._migration, self._fence = 0, 0
 
     def close(self) -> None:
         """Let go of the copy."""
         self.guard.close()
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self._disconnect()
 
     def made_anew(self, restore: Callable[[], None]) -> None:
         """Have the copy restored; nobody may be connected to it meanwhile."""
         self.guard.forget()
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self._disconnect()
         with self._timed("restore"):
             restore()
 
@@ -107,6 +104,7 @@ class Bench:
                 on_event=self.on_event,
                 stop=self.guard.stop,
                 limits=Limits(lock_ms=5000, deadline_s=self.guard.remaining_s + 5, look_s=0),
+                observer=self._looking(session),
                 probe=probe,
             )
             failure = outcome.error
@@ -131,6 +129,18 @@ class Bench:
     def steps(self, script: Script, count: int) -> Script:
         """Give the script's first steps alone."""
         return replace(script, steps=script.steps[:count])
+
+    def _looking(self, session: Session) -> Session:
+        """The second session that all passes share."""
+        if self._observer is None or self._observer.closed:
+            self._observer = session.twin("watch")
+        return self._observer
+
+    def _disconnect(self) -> None:
+        for session in (self._session, self._observer):
+            if session is not None:
+                session.close()
+        self._session = self._observer = None
 
     def _order(self, script: Script) -> Order:
         return Order(

@@ -14,7 +14,7 @@ from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Script
 from changecontrol.targets.bench import Bench, roles_named
 from changecontrol.targets.connection import Where
-from changecontrol.targets.judgment import judge, static
+from changecontrol.targets.judgment import Predicted, judge, predict
 from changecontrol.targets.limiting import RehearsalLimits, RehearsalStopped
 from changecontrol.targets.outcome import Event
 from changecontrol.targets.proving import Proof, RowsInTheWay, Scripts
@@ -57,10 +57,10 @@ def rehearse(
         roles=roles_named(forward, rollback),
     )
     try:
-        known = static(bench.session, forward, rollback, policy)
+        predicted = predict(bench, scripts, policy)
         proof = _prove(bench, scripts, restore, limits.rows)
         proof.leave_applied()
-        return _certificate(proof, known, basis, policy, squawk, script_digest, declared)
+        return _certificate(proof, predicted, basis, policy, squawk, script_digest, declared)
     finally:
         bench.close()
 
@@ -82,7 +82,7 @@ def _prove(bench: Bench, scripts: Scripts, restore: Callable[[], None], rows: in
 
 def _certificate(
     proof: Proof,
-    known: Any,
+    predicted: Predicted,
     basis: Basis,
     policy: Policy,
     squawk: Sequence[Finding],
@@ -90,7 +90,7 @@ def _certificate(
     declared: RollbackClass,
 ) -> Certificate:
     changed = proof.changed()
-    findings = judge(known, squawk, proof, changed, policy)
+    findings = judge(predicted, squawk, proof, changed, policy)
     return Certificate(
         script_digest=script_digest,
         verdict=proof.verdict,
