@@ -35,7 +35,9 @@ class Observed:
     `held_ms`: from the start of the statement that took it to the commit. `rewrites`: tables that got a new file.
     `indexes`: indexes built or rebuilt on relations that were there before. `scans`: rows read by sequential scans,
     `rows`: rows inserted, updated or deleted, both by table. `new`: relations that this statement made. `says`: what
-    the server reported at DEBUG1. `exact` is False where a second session had to sample. `error`: "SQLSTATE text".
+    the server reported at DEBUG1. `sizes`: bytes, with indexes and TOAST, of the tables of the time before that it
+    worked through as a whole. `reported`: the row count in the server's own answer. `exact` is False where a second
+    session had to sample. `error`: "SQLSTATE text".
     """
 
     step: int
@@ -56,6 +58,8 @@ class Observed:
     says: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)  # guarded settings it left changed
     wal_bytes: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    reported: int = 0
     exact: bool = True
     error: str = ""
 

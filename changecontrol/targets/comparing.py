@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from changecontrol.rules.observed import strongest
+from changecontrol.targets import readings
+from changecontrol.targets.connection import Session
 from changecontrol.targets.readings import STORED, TOLD, Reading, Relation
 
 
@@ -19,6 +21,7 @@ class Known:
     def __init__(self, before: Mapping[int, Relation], settings: Mapping[str, str]) -> None:
         self.before = before
         self._normal = settings
+        self._oids = {relation.name: oid for oid, relation in before.items()}
         self._files = {oid: relation.file for oid, relation in before.items()}
         self._made: dict[int, str] = {}
         self._kept = (dict(self._files), dict(self._made))
@@ -58,6 +61,31 @@ class Known:
         self._files.update({oid: relation.file for oid, relation in relations.items()})
         return found
 
+    def worked_through(self, found: Mapping[str, Any], relations: Mapping[int, Relation]) -> list[int]:
+        """The OIDs of the tables of the time before that were rewritten, indexed or read as a whole."""
+        names = {
+            *found["rewrites"],
+            *(name for name, rows in found.get("scans", {}).items() if self._is_all(name, rows)),
+        }
+        tables = {self._oids[name] for name in names if name in self._oids}
+        built = set(found["indexes"])
+        tables |= {one.table for one in relations.values() if one.kind == "i" and self._name(one) in built}
+        return sorted(oid for oid in tables if oid in self.before)
+
+    def _is_all(self, name: str, rows: int) -> bool:
+        """Whether a scan read the whole table, as far as the statistics can tell: LIMIT reads less."""
+        oid = self._oids.get(name)
+        return oid is not None and rows >= 0.9 * self.before[oid].rows
+
+    def _name(self, now: Relation) -> str:
+        was = self.before.get(now.oid)
+        return was.name if was else now.name
+
+    def sizes(self, session: Session, oids: list[int]) -> dict[str, int]:
+        """Their bytes, by the names of the time before."""
+        found = readings.sizes(session, oids) if oids else {}
+        return {self.before[oid].name: size for oid, size in sorted(found.items())}
+
     def left_changed(self, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
         """Guarded settings that a statement switched away from what they were when the run began."""
         return {
@@ -95,9 +123,4 @@ class Known:
         """A new index over the file of an old one is the old one: ALTER TYPE keeps files that still fit."""
         files = set(self._files.values())
         built = (now for now in relations.values() if now.kind == "i" and now.file and now.file not in files)
-        names = (
-            self.before[now.oid].name if now.oid in self.before else now.name
-            for now in built
-            if now.table in self.before
-        )
-        return tuple(sorted(names))
+        return tuple(sorted(self._name(now) for now in built if now.table in self.before))

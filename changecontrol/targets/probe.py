@@ -78,7 +78,7 @@ class Probe:
         return self._as_a_whole(self._step, statement, send)
 
     def tell_rows(self, rows: int) -> None:
-        """What the server reported of the statement, or of all batches of it."""
+        """What the server reported of all batches of a batched step."""
         self._rows = rows
 
     def committed(self) -> None:
@@ -100,8 +100,11 @@ class Probe:
                 self._last = readings.start(self._session)
         own_s, began = self._own_s, time.monotonic()
         error: psycopg.Error | None = None
+        self._rows = 0
         try:
-            return send()
+            answer = send()
+            self._rows = getattr(answer, "rows", 0)
+            return answer
         except psycopg.Error as raised:
             error = raised
             raise
@@ -152,8 +155,10 @@ class Probe:
         before = self._last
         if before is None:  # only SET so far
             return replace(seen, settings=self._known.left_changed({}, readings.settings(self._session)))
-        self._last = readings.read(self._session)
-        return replace(seen, **self._known.compare(before, self._last))
+        after = self._last = readings.read(self._session)
+        found = self._known.compare(before, after)
+        tables = self._known.worked_through(found, after.relations)
+        return replace(seen, **found, sizes=self._known.sizes(self._session, tables), reported=self._rows)
 
     def _read_after_error(self, seen: Observed) -> Observed:
         """After an error the locks are gone; the counts can still be read."""

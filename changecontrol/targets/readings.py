@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from psycopg import pq
@@ -52,13 +52,15 @@ LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = l.relation
 """  # noqa: S608
 
 _CATALOG_SQL = f"""
-SELECT c.oid, c.relkind, {_NAMED}, c.relfilenode, x.indrelid
+SELECT c.oid, c.relkind, {_NAMED}, c.relfilenode, x.indrelid,
+  c.reltuples
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid
 WHERE c.oid >= {_FIRST_OID} AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I')
   AND n.nspname NOT IN ('changecontrol', 'pg_toast')
 """  # noqa: S608
 
+_SIZES_SQL = "SELECT t.oid, pg_catalog.pg_total_relation_size(t.oid) FROM pg_catalog.unnest($1::oid[]) AS t (oid)"
 _WAL_SQL = "SELECT pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn"
 
 #: What is counted already when a transaction begins: the server hands its counts on only once a second.
@@ -72,13 +74,16 @@ WHERE scanned <> 0 OR changed <> 0
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation by its OID. `file` is 0 without one; `table` is the OID of an index's table."""
+    """A relation by its OID. `file` is 0 without one; `table` is the OID of an index's table; `rows` as the statistics
+    know them, -1 for unknown.
+    """
 
     oid: int
     kind: str
     name: str
     file: int = 0
     table: int = 0
+    rows: float = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +155,16 @@ def catalog(session: Session) -> dict[int, Relation]:
     """Every relation of the database but ours."""
     values = wire.send(session, _CATALOG_SQL).values
     return {
-        int(oid or 0): _relation(int(oid or 0), kind or "", name or "", file, table)
-        for oid, kind, name, file, table in values
+        int(oid or 0): replace(_relation(int(oid or 0), kind or "", name or "", file, table), rows=float(rows or -1))
+        for oid, kind, name, file, table, rows in values
     }
+
+
+def sizes(session: Session, oids: Sequence[int]) -> dict[int, int]:
+    """Bytes of tables with their indexes and TOAST; without those that are gone."""
+    array = "{" + ",".join(map(str, oids)) + "}"
+    values = wire.send(session, _SIZES_SQL, params=(array,)).values
+    return {int(oid or 0): int(size) for oid, size in values if size is not None}
 
 
 def _relation(oid: int, kind: str, name: str, file: str | None, table: str | None) -> Relation:

@@ -47,6 +47,7 @@ class Sampled:
             wal = max(readings.wal(self._session) - self._lsn, 0)
             relations = readings.catalog(self._session)
             files = self._known.files(relations)
+            files["sizes"] = self._known.sizes(self._session, self._known.worked_through(files, relations))
             for oid, mode in self._of_changed(files, relations):
                 modes.setdefault(oid, set()).add(mode)
         before = self._known.before
@@ -59,6 +60,7 @@ class Sampled:
             rows=self._rows(rows),
             wal_bytes=wal,
             exact=False,
+            reported=rows if self._batched else 0,
             **files,
         )
 

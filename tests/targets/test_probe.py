@@ -190,3 +190,23 @@ def test_it_reads_the_older_version_alike(older: Where) -> None:
     alter, build = seen(older, "ALTER TABLE a ALTER id TYPE bigint;\nCREATE INDEX CONCURRENTLY a_id ON a (id);\n")
     assert alter.rewrites == ("public.a",) and alter.scans == {"public.a": 500} and alter.exact
     assert build.indexes == ("public.a_id",) and build.locks == {"public.a": "SHARE UPDATE EXCLUSIVE"}
+
+
+def test_it_measures_the_tables_that_a_statement_worked_through(copy: Where) -> None:
+    text = (
+        "ANALYZE a;\nSELECT * FROM a LIMIT 5;\nUPDATE a SET v = 'w';\n"
+        "ALTER TABLE a ADD u uuid DEFAULT gen_random_uuid();\n"
+        "CREATE INDEX ON b (id);\nCREATE TABLE n AS SELECT * FROM b;\n"
+    )
+    with stage.registered(copy) as session:
+        session.execute("ANALYZE a; INSERT INTO b SELECT generate_series(1, 100)")
+    analyze, part, update, rewrite, build, fresh = seen(copy, text)
+    assert not analyze.sizes and not part.sizes and part.scans == {"public.a": 5}
+    assert update.sizes["public.a"] > 2000 * 28 and update.reported == 2000
+    assert rewrite.sizes["public.a"] > 2000 * 44 and set(build.sizes) == {"public.b"}
+    assert set(fresh.sizes) == {"public.b"} and fresh.reported == 100
+
+
+def test_it_measures_after_a_single_step_as_well(copy: Where) -> None:
+    (build,) = seen(copy, "CREATE INDEX CONCURRENTLY a_v ON a (v);\n")
+    assert build.sizes["public.a"] > 2000 * 28

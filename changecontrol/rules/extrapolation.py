@@ -1,0 +1,121 @@
+"""What a rehearsal observed, said for those who sign: who waits, for what, and how long on the larger original.
+
+Rewrites, scans and builds are the same at any size; their time is not. It is extrapolated by the bytes of the tables,
+with its basis in the sentence, and never from milliseconds alone: where a size is unknown, or the copy holds too little
+to go by, the sentence says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from changecontrol.rules.compared import Compared, compare
+from changecontrol.rules.estimating import Estimate, Sizes, called, estimated
+from changecontrol.rules.figures import count, duration
+from changecontrol.rules.observed import BLOCKS_WRITERS, STRENGTH, Observed
+
+__all__ = ["Compared", "Estimate", "Sizes", "called", "compare", "estimated", "sentences"]
+
+#: What others do not notice: the runner's own patience for a lock that everyone waits behind.
+UNNOTICED_MS = 50.0
+_WORTH_SAYING = STRENGTH["SHARE UPDATE EXCLUSIVE"]
+
+
+def sentences(observed: Observed, sizes: Sizes, *, place: str = "the target", registered: str = "") -> list[str]:
+    """Say what one statement did. `place` is the original; `registered` is when `sizes` were read, such as "12:03"."""
+    there = _There(sizes, place, f"; registered {registered}" if registered else "")
+    estimate = estimated(observed, sizes)
+    said = [f"It fails: {observed.error}."] if observed.error else []
+    work = _work(observed, there)
+    locks = {name: mode for name, mode in observed.locks.items() if STRENGTH[mode] >= _WORTH_SAYING}
+    for name, mode in sorted(locks.items(), key=lambda item: (-STRENGTH[item[1]], item[0])):
+        doing = work.get(name) or " and ".join(work.values())
+        said.append(_lock(observed, name, mode, doing, estimate, there))
+    if work and not locks:
+        said.append(f"{_sentence(work.values())}, nobody waits{_how_long(estimate, there)}.")
+    parts = [f"{count(rows, 'row')} of {called(name)}" for name, rows in _in_part(observed).items()]
+    if parts:
+        said.append(f"{_sentence(parts)} are read here.")
+    said += _changed(observed, there)
+    if observed.settings:
+        switched = ", ".join(f"{name} = {value}" for name, value in observed.settings.items())
+        said.append(f"It leaves protection switched off: {switched}.")
+    if not observed.exact and observed.locks:
+        said.append("Sampled every 2 ms: a shorter lock can be missed.")
+    return said
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """The original: its tables' sizes, what it is called, and when the sizes were read."""
+
+    sizes: Sizes
+    place: str
+    as_of: str
+
+    def rows(self, name: str) -> str:
+        """How many rows a table has there."""
+        return count(self.sizes[name][0], "row") if name in self.sizes else "an unknown number of rows"
+
+
+def _work(observed: Observed, there: _There) -> dict[str, str]:
+    """By table what happens to it as a whole, with its rows on the original where they are known."""
+    said: dict[str, str] = {}
+    built = count(len(observed.indexes), "index").replace("indexs", "indexes")
+    built += " is built" if len(observed.indexes) == 1 else " are built"
+    for name in dict.fromkeys((*observed.rewrites, *observed.sizes)):
+        rows = f"{there.rows(name)} of {called(name)}"
+        if observed.kind == "TruncateStmt":
+            said[name] = f"{rows} are thrown away"
+        elif name in observed.rewrites:
+            said[name] = f"{rows} are rewritten"
+        elif observed.indexes:
+            said[name] = f"{built} over {rows}"
+        else:
+            said[name] = f"{rows} are read"
+    return said
+
+
+def _in_part(observed: Observed) -> dict[str, int]:
+    """What was read of tables without reading all of them."""
+    whole = {*observed.sizes, *observed.rewrites, *observed.new}
+    return {name: rows for name, rows in observed.scans.items() if name not in whole}
+
+
+def _lock(observed: Observed, name: str, mode: str, doing: str, estimate: Estimate | None, there: _There) -> str:
+    held = observed.held_ms.get(name, observed.ms)
+    polite = STRENGTH[mode] < BLOCKS_WRITERS
+    said = f"{mode} on {called(name)}, {duration(held)}"
+    if held - observed.ms > UNNOTICED_MS and not polite:
+        said += ", held until the step commits"
+    waits = "nobody waits" if polite else f"{'readers and writers' if mode == 'ACCESS EXCLUSIVE' else 'writers'} wait"
+    if doing and estimate is not None:
+        return f"{said} here, while {doing}; {waits}{_how_long(estimate, there)}."
+    doing = f" while {doing}" if doing else ""
+    if polite or held < UNNOTICED_MS:
+        return f"{said}{doing}, nobody waits."
+    return f"{said}{doing}; {waits} that long."
+
+
+def _how_long(estimate: Estimate | None, there: _There) -> str:
+    if estimate is None:
+        return ""
+    if estimate.ms is None:
+        return f", how long on {there.place} is not known ({estimate.basis})"
+    return f", about {duration(estimate.ms)} on {there.place} ({estimate.basis}{there.as_of})"
+
+
+def _changed(observed: Observed, there: _There) -> list[str]:
+    """Rows changed in one transaction: nobody else can change them until it commits."""
+    how = "in one transaction: whoever changes the same rows waits" if observed.exact else "batch by batch"
+    return [
+        f"{count(rows, 'row')} of {called(name)} changed here {how}"
+        + (f"; {there.place} has {there.rows(name)} there." if name in there.sizes else ".")
+        for name, rows in observed.rows.items()
+    ]
+
+
+def _sentence(parts: Iterable[str]) -> str:
+    text = ", ".join(parts)
+    return text[:1].upper() + text[1:]
