@@ -153,6 +153,7 @@ def test_a_constant_default_needs_one_migration_and_no_batches() -> None:
         ("rename-column", {"release": "soon"}, "names no release"),
         ("rename-column", {"batch-size": "0"}, "no size of a batch"),
         ("rename-column", {"type": "no type at all"}, "is no type"),
+        ("change-type", {"default": "'x'"}, "A default has to be given for both"),
         ("add-not-null-column", {"default": "1"}, "either --default or --expression"),
         ("add-not-null-column", {"expression": ""}, "--default .* or --expression"),
         ("add-not-null-column", {"key": ""}, "also needs --key"),
@@ -175,3 +176,19 @@ def test_it_refuses_what_it_cannot_write_safely(pattern: str, changed: dict[str,
 def test_values_are_compared_so_that_every_difference_shows(type_: str, text: bool) -> None:
     expand = members(told("rename-column", type=type_))[0].forward_sql
     assert ("NEW.b::text IS DISTINCT FROM OLD.b::text" in expand) is text
+
+
+def test_an_expression_is_held_together_beside_an_operator() -> None:
+    told_ = told("change-type", type="text", using="a = 'x' OR a = 'y'", back="b || 'z'")
+    expand = members(told_)[0].forward_sql
+    assert "IS DISTINCT FROM (NEW.a = 'x' OR NEW.a = 'y')" in expand
+    assert "AND (a = 'x' OR a = 'y') IS NOT NULL" in expand
+    assert "IS DISTINCT FROM (NEW.b || 'z')" in expand
+
+
+def test_both_columns_of_a_type_change_keep_a_default_of_their_own() -> None:
+    told_ = told("change-type", **{"from-default": "'00'", "default": "'\\\\x00'"})
+    contract = members(told_)[-1]
+    assert "ALTER COLUMN b SET DEFAULT '\\\\x00';" in contract.forward_sql
+    assert "ALTER COLUMN a SET DEFAULT '00';" in contract.rollback_sql
+    assert "ALTER COLUMN b DROP DEFAULT;" in contract.rollback_sql

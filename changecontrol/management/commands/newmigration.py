@@ -20,6 +20,7 @@ from changecontrol.services import scaffolding
 #: what some patterns can be told besides
 OPTIONS = {
     "default": "the constant that existing rows and forgetful writers get; of a column that goes, its default",
+    "from-default": "the default that a column has before its type changes; --default is then that of the new one",
     "expression": "the value of existing rows, made of their other columns",
     "comment": "what an auditor reads about the column, table or index",
     "batch-size": "rows of a batch (default 5000)",

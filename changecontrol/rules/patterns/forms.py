@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from changecontrol.rules.patterns.names import Name, Table, literal
+from changecontrol.rules.patterns.names import Name, Table, grouped, literal
 
 #: types whose = tells every two values apart; others are compared as text, where 1.0 and 1.00 differ
 _PLAIN = frozenset(
@@ -38,7 +38,7 @@ def comment_on(kind: str, name: str, text: str) -> str:
 def comparable(value: str, type_: str) -> str:
     """The value in a form in which IS DISTINCT FROM sees every difference."""
     if type_.partition("(")[0].strip().lower() in _PLAIN:
-        return value
+        return grouped(value)
     return f"{value}::text" if re.fullmatch(r'[\w."]+', value) else f"({value})::text"
 
 

@@ -11,8 +11,15 @@ from changecontrol.rules.patterns import forms, names
 from changecontrol.rules.patterns.answers import Answers, SameName
 from changecontrol.rules.patterns.member import Member
 from changecontrol.rules.patterns.names import Name, Table
+from changecontrol.rules.refusal import Refused
 
 _STAGES = "Old code writes {old}, new code writes {new}; the trigger carries each write over to the other column."
+
+
+class DefaultsDiffer(Refused):
+    """A default has to be given for both columns, as --from-default for the old one and as --default for the new one:
+    whichever code leaves the column out gets it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,8 @@ class _Move:
     back: str
     key: Name
     size: int
-    default: str
+    old_default: str
+    new_default: str
     required: bool
     comment: str
     release: str
@@ -47,9 +55,8 @@ def rename(answers: Answers) -> list[Member]:
     """Give a column another name."""
     answers.need("table", "column", "to", "type", "key", "release")
     old = answers.column.sql
-    return _members(
-        answers, answers.type, using=old, back=names.name(answers.text("to"), "a column").sql, verb="Rename"
-    )
+    new = names.name(answers.text("to"), "a column").sql
+    return _members(answers, answers.type, using=old, back=new, verb="Rename", old_default=answers.default)
 
 
 def change_type(answers: Answers) -> list[Member]:
@@ -57,10 +64,13 @@ def change_type(answers: Answers) -> list[Member]:
     answers.need("table", "column", "to", "from-type", "type", "using", "back", "key", "release")
     using = names.expression(answers.text("using"), "--using")
     back = names.expression(answers.text("back"), "--back")
-    return _members(answers, names.type_name(answers.text("from-type")), using=using, back=back, verb="Change type of")
+    default = answers.text("from-default")
+    old_default = names.constant(default, "--from-default") if default else ""
+    old_type, verb = names.type_name(answers.text("from-type")), "Change type of"
+    return _members(answers, old_type, using=using, back=back, verb=verb, old_default=old_default)
 
 
-def _members(answers: Answers, old_type: str, *, using: str, back: str, verb: str) -> list[Member]:
+def _members(answers: Answers, old_type: str, *, using: str, back: str, verb: str, old_default: str) -> list[Member]:
     new = names.name(answers.text("to"), "a column")
     move = _Move(
         answers.table,
@@ -72,11 +82,14 @@ def _members(answers: Answers, old_type: str, *, using: str, back: str, verb: st
         back,
         answers.key,
         answers.size,
+        old_default,
         answers.default,
         answers.yes("not-null"),
         answers.comment,
         answers.release,
     )
+    if bool(move.old_default) != bool(move.new_default):
+        raise DefaultsDiffer
     if move.old == move.new:
         raise SameName(value=new.text)
     found = [_expand(move, verb)]
@@ -129,7 +142,7 @@ def _fill(move: _Move, target: Name, source: Name, value: str) -> str:
     """Fill one column from the other in batches."""
     open_rows = [f"{target.sql} IS NULL", f"{source.sql} IS NOT NULL"]
     if value != source.sql:
-        open_rows.append(f"({value}) IS NOT NULL")
+        open_rows.append(f"{names.grouped(value)} IS NOT NULL")
     where = "\n   AND ".join(open_rows)
     return (
         f"-- changecontrol: batch key={move.key.sql} size={move.size} expect>0\n"
@@ -149,7 +162,7 @@ def _expand(move: _Move, verb: str) -> Member:
         _fill(move, new, move.old, move.using),
     )
     unfilled = f"{new.sql} IS NULL AND {move.old.sql} IS NOT NULL"
-    unfilled += f" AND ({move.using}) IS NOT NULL" if move.using != move.old.sql else ""
+    unfilled += f" AND {names.grouped(move.using)} IS NOT NULL" if move.using != move.old.sql else ""
     by_hand = (
         f"What belongs to {move.old.text} does not come along by itself. Add to the next migration what it has of "
         "indexes, other constraints, views and rights on the single column."
@@ -198,14 +211,12 @@ def _require(move: _Move) -> Member:
 
 def _contract(move: _Move, verb: str) -> Member:
     table, old, new = move.table, move.old, move.new
-    takes_default = (
-        f"ALTER TABLE {table.sql} ALTER COLUMN {new.sql} SET DEFAULT {move.default};" if move.default else ""
-    )
-    gives_default = ""
-    if move.default:
+    takes_default = gives_default = ""
+    if move.new_default:
+        takes_default = f"ALTER TABLE {table.sql} ALTER COLUMN {new.sql} SET DEFAULT {move.new_default};"
         gives_default = forms.join(
             f"ALTER TABLE {table.sql} ALTER COLUMN {new.sql} DROP DEFAULT;",
-            f"ALTER TABLE {table.sql} ALTER COLUMN {old.sql} SET DEFAULT {move.default};",
+            f"ALTER TABLE {table.sql} ALTER COLUMN {old.sql} SET DEFAULT {move.old_default};",
         )
     back = forms.join(
         forms.block(
