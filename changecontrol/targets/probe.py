@@ -7,6 +7,7 @@ Rehearsals only: a run on production has no probe.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -32,8 +33,9 @@ _SETTINGS_SQL = (
     "SET client_min_messages = debug1; SET max_parallel_maintenance_workers = 0;"
     " SET max_parallel_workers_per_gather = 0"
 )
-#: Before these a transaction has no snapshot yet, and SET TRANSACTION may still follow.
+#: These take no snapshot, so that SET TRANSACTION may still follow; our own reading would take one.
 _QUIET = frozenset({"VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt"})
+_SET_TRANSACTION = re.compile(r"SET\s+TRANSACTION\b", re.I)
 
 
 class Probe:
@@ -51,6 +53,7 @@ class Probe:
         self._last: Reading | None = None
         self._says: list[str] = []
         self._rows = 0
+        self._quiet_to = 0  # the number of the statement behind which a snapshot may be taken
         self._open: list[tuple[int, float, float]] = []  # place in `observed`, when it began, our own cost until then
         self._own_s = 0.0  # what reading has cost: no part of how long a lock is held
         session.add_notice_handler(self._hear)
@@ -67,6 +70,7 @@ class Probe:
         self.observed[:] = [seen for seen in self.observed if seen.step != step.number]
         self._known.forget()
         self._step, self._last, self._open, self._rows = step, None, [], 0
+        self._quiet_to = max((one.number for one in step.statements if _SET_TRANSACTION.match(one.sql)), default=0)
         wire.send(self._session, _SETTINGS_SQL)
 
     def observe(self, statement: Statement, send: Callable[[], T]) -> T:
@@ -86,6 +90,11 @@ class Probe:
         self._settle()
         self._known.keep()
 
+    def failed_to_commit(self, error: psycopg.Error) -> None:
+        """The server refused the COMMIT: a deferred constraint, whose statement nobody can tell any more."""
+        if self.observed and self._step and self.observed[-1].step == self._step.number:
+            self.observed[-1] = replace(self.observed[-1], error=f"{_said(error)} (at COMMIT)")
+
     def _settle(self) -> None:
         now = time.monotonic()
         for place, began, own_s in self._open:
@@ -95,7 +104,7 @@ class Probe:
         self._open = []
 
     def _exactly(self, statement: Statement, send: Callable[[], T]) -> T:
-        if self._last is None and statement.kind not in _QUIET:
+        if self._last is None and statement.kind not in _QUIET and statement.number > self._quiet_to:
             with self._at_own_cost():
                 self._last = readings.start(self._session)
         own_s, began = self._own_s, time.monotonic()
@@ -153,7 +162,7 @@ class Probe:
     def _read(self, seen: Observed) -> Observed:
         """Compare the transaction with how it was before the statement."""
         before = self._last
-        if before is None:  # only SET so far
+        if before is None:  # only SET so far, and perhaps LOCK, whose locks are seen with the next statement
             return replace(seen, settings=self._known.left_changed({}, readings.settings(self._session)))
         after = self._last = readings.read(self._session)
         found = self._known.compare(before, after)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import psycopg
+
 from changecontrol.rules.script import LockClass, Step
 from changecontrol.targets.looking import wait_for_quiet
 from changecontrol.targets.running import Run
@@ -28,7 +30,13 @@ def _once(run: Run, step: Step) -> None:
         before = statement
     read_only = run.own_role()
     # a read-only transaction changed nothing that the row would have to commit with
-    run.commit(0 if read_only else run.record("done", step))
+    xid = 0 if read_only else run.record("done", step)
+    try:
+        run.commit(xid)
+    except psycopg.Error as error:
+        if run.probe:
+            run.probe.failed_to_commit(error)
+        raise
     if run.probe:
         run.probe.committed()
     if read_only:

@@ -210,3 +210,21 @@ def test_it_measures_the_tables_that_a_statement_worked_through(copy: Where) -> 
 def test_it_measures_after_a_single_step_as_well(copy: Where) -> None:
     (build,) = seen(copy, "CREATE INDEX CONCURRENTLY a_v ON a (v);\n")
     assert build.sizes["public.a"] > 2000 * 28
+
+
+def test_it_blames_the_commit_for_what_only_the_commit_finds(copy: Where) -> None:
+    text = (
+        "BEGIN;\nALTER TABLE b ADD FOREIGN KEY (id) REFERENCES a DEFERRABLE INITIALLY DEFERRED;\n"
+        "INSERT INTO b VALUES (0);\nCOMMIT;\n"
+    )
+    outcome, (key, insert) = rehearsed(copy, text)
+    assert outcome.state == "failed" and not key.error
+    assert insert.error.startswith("23503 insert or update on table") and insert.error.endswith("(at COMMIT)")
+
+
+def test_it_takes_no_snapshot_before_the_last_set_transaction(copy: Where) -> None:
+    text = (
+        "BEGIN;\nLOCK TABLE a IN SHARE MODE;\nSET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\n"
+        "INSERT INTO b VALUES (1);\nCOMMIT;\n"
+    )
+    assert seen(copy, text)[-1].locks == {"public.a": "SHARE", "public.b": "ROW EXCLUSIVE"}
