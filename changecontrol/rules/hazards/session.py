@@ -37,6 +37,9 @@ RULES = {
 
 _GUARDED = ("ignore_checksum_failure", "zero_damaged_pages", "fsync", "full_page_writes", "synchronous_commit",
             "allow_system_table_mods", "event_triggers", "lo_compat_privileges")  # fmt: skip
+_OFF = ("off", "false")
+_SAFE = {"session_replication_role": ("origin",), "ignore_checksum_failure": _OFF, "zero_damaged_pages": _OFF,
+         "allow_system_table_mods": _OFF, "lo_compat_privileges": _OFF}  # fmt: skip
 _MODES = ("", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE",
           "EXCLUSIVE", "ACCESS EXCLUSIVE")  # fmt: skip
 
@@ -74,5 +77,5 @@ def look(node: Any, around: Around) -> Iterator[Hit]:
 def _harmless(node: Any) -> bool:
     """RESET and SET … TO DEFAULT, and settings put to their safe value."""
     value = next((one.sval for arg in node.args for one in find(arg, "String")), "").lower()
-    safe = {"session_replication_role": ("origin",), "row_security": ("on",)}.get(node.name.lower(), ("on", "true"))
+    safe = _SAFE.get(node.name.lower(), ("on", "true", "local", "remote_write", "remote_apply"))
     return not choice(node, "kind").startswith("VAR_SET_VALUE") or value in safe
