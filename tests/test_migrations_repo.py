@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[1] / "migrations_repo"
 ROLE = "diary_tests"
 read = functools.cache(Repository(ROOT).read)
 NUMBERS = [migration.number for migration in Repository(ROOT).migrations()]
+#: what they make lasts until the last member of their series takes it away
+PASSING = [9, 12, 15]
 RECORDING = """INSERT INTO record_audit (participant_id, site_id, operation, data, recorded_by, entered_at, device_info)
                VALUES ('T01-001', 'T01', 'create', '{"minutes": 7}', 'T01-001', '2026-01-05 07:30+01', '{"os": "X"}')"""
 
@@ -186,7 +188,21 @@ def test_it_goes_forward_back_to_empty_and_forward_again(empty: Session) -> None
     assert catalog(conn) == {}
     forward(conn, *NUMBERS)
     assert catalog(conn) == before
-    assert all(verified(conn, number) for number in NUMBERS)
+    assert [number for number in NUMBERS if not verified(conn, number)] == PASSING
+
+
+def test_its_series_are_complete_and_wait_for_a_release_at_their_end() -> None:
+    found = Repository(ROOT).series()
+    assert {slug: sorted(members) for slug, members in found.items()} == {
+        "rename-enrolled-on": [1, 2, 3],
+        "sort-sites-by-kind": [1, 2, 3],
+        "split-sites": [1, 2],
+    }
+    for members in found.values():
+        headers = [members[place].header for place in sorted(members)]
+        assert {header.series_length for header in headers} == {len(headers)}
+        assert [bool(header.requires_release) for header in headers] == [False] * (len(headers) - 1) + [True]
+        assert {(header.ticket, header.author) for header in headers} == {(headers[0].ticket, "Ada Lindqvist")}
 
 
 def test_its_roles_stay_on_the_server_and_are_created_only_where_missing(newest: Cluster) -> None:
@@ -364,7 +380,7 @@ def test_its_backfill_can_be_taken_back_without_touching_newer_values(newest: Cl
 
 
 def test_its_lossy_rollback_loses_what_it_declares_and_nothing_else(conn: Session) -> None:
-    others = "SELECT participant_id, site_id, enrolled_on, left_on FROM participants ORDER BY 1"
+    others = "SELECT participant_id, site_id, consented_on, left_on FROM participants ORDER BY 1"
     before = conn.execute(others.encode()).fetchall()
     back(conn, 8)
     assert conn.execute("SELECT count(*), count(initials) FROM participants").fetchone() == (12, 0)

@@ -11,8 +11,8 @@ SELECT 'row-level security on ' || t.name AS name,
        END AS detail,
        p.policies AS value,
        false AS must_not_fall
-  FROM unnest(ARRAY['sites', 'participants', 'assignments', 'record_audit', 'record_state', 'audit_anchor'])
-       AS t (name)
+  FROM unnest(ARRAY['sites', 'participants', 'assignments', 'record_audit', 'record_state', 'audit_anchor',
+                    'site_places']) AS t (name)
   LEFT JOIN pg_catalog.pg_class AS c ON c.oid = to_regclass('public.' || t.name)
  CROSS JOIN LATERAL (
        SELECT count(*) AS policies FROM pg_catalog.pg_policy WHERE polrelid = c.oid

@@ -192,3 +192,12 @@ def test_both_columns_of_a_type_change_keep_a_default_of_their_own() -> None:
     assert "ALTER COLUMN b SET DEFAULT '\\\\x00';" in contract.forward_sql
     assert "ALTER COLUMN a SET DEFAULT '00';" in contract.rollback_sql
     assert "ALTER COLUMN b DROP DEFAULT;" in contract.rollback_sql
+
+
+def test_a_case_stands_in_parentheses_where_plpgsql_reads_on_to_then() -> None:
+    told_ = told(
+        "change-type", using="CASE WHEN a = '' THEN NULL ELSE a END::bytea", back="CASE WHEN b = '' THEN 'x' END"
+    )
+    expand = members(told_)[0].forward_sql
+    assert "IS DISTINCT FROM (CASE WHEN NEW.a = '' THEN NULL ELSE NEW.a END::bytea) THEN" in expand
+    assert "IS DISTINCT FROM (CASE WHEN NEW.b = '' THEN 'x' END) THEN" in expand

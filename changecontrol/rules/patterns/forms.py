@@ -104,7 +104,7 @@ def has_column(table: Table, column: Name, type_: str) -> str:
 
 def lacks_column(table: Table, column: Name) -> str:
     """Verify that a column is gone while its table is there."""
-    return f"""SELECT 'the old column is gone' AS name,
+    return f"""SELECT {literal(f"{column.text} is gone")} AS name,
        {table.regclass} IS NOT NULL
        AND NOT EXISTS (
            SELECT FROM pg_catalog.pg_attribute

@@ -178,8 +178,10 @@ def grouped(value: str) -> str:
     """Give an expression so that it can stand beside any operator: in parentheses unless it holds together alone."""
     node = parse_one(f"SELECT {value}")
     inner = unwrap(unwrap(node.target_list[0]).val) if node is not None else None
-    alone = ("ColumnRef", "FuncCall", "TypeCast", "A_Const", "CaseExpr", "CoalesceExpr")
-    return value if inner is not None and kind_of(inner) in alone else f"({value})"
+    alone = ("ColumnRef", "FuncCall", "TypeCast", "A_Const", "CoalesceExpr")
+    # PL/pgSQL would take the THEN of a bare CASE for its own
+    holds = inner is not None and kind_of(inner) in alone and next(find(inner, "CaseExpr"), None) is None
+    return value if holds else f"({value})"
 
 
 _HEAD = "SELECT (\n"
