@@ -19,12 +19,16 @@ kept: env:NAME, file:/path, service:name. Manual: docs/engine.md.
 """
 
 
+#: Majors of which a wheel with a server exists; 17 is only in the development environment.
+MAJORS = (17, 18)
+
+
 def describe(parser: CommandParser) -> None:
     """Add the verbs and their options."""
     parser.epilog = _EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
-    for add in (_apply, _rollback, _status, _fingerprint):
+    for add in (_lint, _rehearse, _apply, _rollback, _status, _fingerprint):
         add(verbs)
 
 
@@ -58,6 +62,28 @@ def _database(parser: CommandParser) -> None:
 def _patience(parser: CommandParser) -> None:
     text = "seconds to wait while another execution works on the database (default 0)"
     parser.add_argument("--wait", type=float, default=0.0, metavar="S", help=text)
+
+
+def _lint(verbs: Any) -> None:
+    parser = _verb(verbs, "lint", "Read every file and say what is wrong or dangerous. Nothing runs, no database.")
+    _folder(parser)
+    parser.add_argument("--format", choices=engine.FORMATS, default="text", help="of what is printed (default text)")
+    parser.add_argument("--only", type=_numbers, default=(), metavar="NNN[,NNN]", help="these migrations alone")
+
+
+def _rehearse(verbs: Any) -> None:
+    text = "Run every migration forward, back and forward again on a disposable database, and say what came of it."
+    parser = _verb(verbs, "rehearse", text)
+    _folder(parser)
+    server = "server on which databases may be created, as a DSN; without it an embedded one is started"
+    parser.add_argument("--server", metavar="DSN", help=server)
+    parser.add_argument("--major", type=int, choices=MAJORS, help="major version of the embedded server (default 18)")
+    parser.add_argument(
+        "--only", type=_numbers, default=(), metavar="NNN[,NNN]", help="prove these; the others are applied"
+    )
+    parser.add_argument("--stop-at-first", action="store_true", help="stop at the first migration that does not pass")
+    limit = "seconds one migration may take (default 900)"
+    parser.add_argument("--seconds", type=float, default=900.0, metavar="S", help=limit)
 
 
 def _apply(verbs: Any) -> None:
@@ -103,3 +129,7 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
     return number
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))

@@ -97,6 +97,8 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 _RESULTS: dict[str, Callable[[Report], list[str]]] = {
+    "lint": lambda report: [report.text],
+    "rehearse": _counts,
     "apply": _counts,
     "rollback": _counts,
     "status": _status,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from changecontrol.repository import files
@@ -40,7 +40,7 @@ class Gathered:
     """One file of the folder as a migration. What could not be read or parsed is its Refused; None is not there.
 
     `script_digest` covers all files as `manifest.script_digest`, `forward_digest` the forward file and what it
-    includes. `findings` are those of names, headers and the pair.
+    includes. `findings` are those of names, headers and the pair. `texts` are the bytes of its files that were parsed.
     """
 
     number: int | None
@@ -54,6 +54,7 @@ class Gathered:
     forward_digest: str
     findings: tuple[Finding, ...] = ()
     files: tuple[str, ...] = ()
+    texts: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ def _one(
         forward_digest=manifest.script_digest(forward.data, None, None, forward.sources, {}),
         findings=_findings(path, number, numbers, declared, found, bool(rollback)),
         files=(path, *(file for folder in companions.values() for file in folder.get(number or -1, []))),
+        texts={part.file: part.data for part in (forward, rollback, verify) if part and _parsed(part) is not None},
     )
 
 

@@ -69,6 +69,7 @@ _COMMAND = re.compile(rb"\\([A-Za-z_]+|.?)[ \t]*([^\r\n]*)", re.DOTALL)
 _ARGUMENT = re.compile(r"'([^'\\:`]+)'|([^\s'\"\\:`]+)")
 _ADVICE = {
     "copy": "Load data with INSERT statements, or outside of a migration.",
+    ".": "Data behind COPY … FROM stdin is no SQL: load it with INSERT statements, or outside of a migration.",
     "!": "A migration never starts programs.",
     "connect": "A migration runs on the one target that was authorized.",
     "c": "A migration runs on the one target that was authorized.",

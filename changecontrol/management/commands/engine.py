@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from changecontrol.management import engine_arguments, engine_output
+from changecontrol.management import engine_arguments, engine_output, engine_server
 from changecontrol.rules.refusal import Refused
 from changecontrol.services import engine
 
@@ -59,6 +59,24 @@ def _interrupted(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _lint(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
+    return engine.lint(folder=options["folder"], only=options["only"], form=options["format"])
+
+
+def _rehearse(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
+    given = {
+        "folder": options["folder"],
+        "only": options["only"],
+        "stop_at_first": options["stop_at_first"],
+        "seconds": options["seconds"],
+        "on_migration": say.migration,
+    }
+    if options["server"]:
+        return engine.rehearse(server=options["server"], **given)
+    with engine_server.embedded(options["major"] or 18) as server:
+        return engine.rehearse(server=server, **given)
+
+
 def _apply(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
     return engine.apply(
         folder=options["folder"],
@@ -101,4 +119,11 @@ def _login() -> str:
         return "unknown"
 
 
-_VERBS = {"apply": _apply, "rollback": _rollback, "status": _status, "fingerprint": _fingerprint}
+_VERBS = {
+    "lint": _lint,
+    "rehearse": _rehearse,
+    "apply": _apply,
+    "rollback": _rollback,
+    "status": _status,
+    "fingerprint": _fingerprint,
+}

@@ -13,11 +13,14 @@ from changecontrol.services.engine.base import (
     OutOfOrder,
     Report,
 )
+from changecontrol.services.engine.linting import FORMATS, lint
 from changecontrol.services.engine.looking import fingerprint
+from changecontrol.services.engine.rehearsing import rehearse
 from changecontrol.services.engine.standing import status
 from changecontrol.services.engine.taking_back import rollback
 
 __all__ = [
+    "FORMATS",
     "DatabaseGuarded",
     "DsnMissing",
     "Excluded",
@@ -27,6 +30,8 @@ __all__ = [
     "Report",
     "apply",
     "fingerprint",
+    "lint",
+    "rehearse",
     "rollback",
     "status",
 ]

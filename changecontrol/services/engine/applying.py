@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from typing import Any
 from changecontrol.repository.foreign import Gathered
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Script
-from changecontrol.services.engine.base import CODE, OnEvent, Report, newest_fence, opened, read_folder
-from changecontrol.services.engine.standing import stand
+from changecontrol.services.engine.base import CODE, Folder, OnEvent, Report, newest_fence, opened, read_folder
+from changecontrol.services.engine.standing import Standing, stand
 from changecontrol.targets import ledger, runner
 from changecontrol.targets.connection import Session
+from changecontrol.targets.folding import LedgerRow
 from changecontrol.targets.outcome import Limits, Order
 
 #: What a migration came to, told as it happens: number, name, state, sentence, milliseconds.
@@ -33,6 +35,7 @@ class Work:
     stop: Callable[[], str | None]
     fence: int
     execution: str
+    observer: Session | None = None
 
     def run(self, migration: Gathered, script: Script) -> runner.Outcome:
         """Run one script under an order of its own."""
@@ -50,15 +53,39 @@ class Work:
             name=migration.name,
         )
         return runner.run(
-            self.session, script=script, order=order, on_event=self.on_event, stop=self.stop, limits=self.limits
+            self.session,
+            script=script,
+            order=order,
+            on_event=self.on_event,
+            stop=self.stop,
+            limits=self.limits,
+            observer=self._observed_by(),
         )
 
+    def _observed_by(self) -> Session | None:
+        """One second session looks around for all scripts of this call."""
+        if self.observer is None or self.observer.closed:
+            self.observer = None
+            with suppress(Refused):  # without it we only cannot say who blocks
+                self.observer = self.session.twin("watch")
+        return self.observer
 
-def begin(
+    def close(self) -> None:
+        """Close the second session."""
+        if self.observer is not None:
+            self.observer.close()
+
+
+@contextmanager
+def working(
     session: Session, fence: int, *, actor: str, limits: Limits, on_event: OnEvent, stop: Callable[[], str | None]
-) -> Work:
+) -> Iterator[Work]:
     """The work of one call; its fence lies above every row of the ledger."""
-    return Work(session, actor, limits, on_event, stop, fence, uuid.uuid4().hex[:12])
+    work = Work(session, actor, limits, on_event, stop, fence, uuid.uuid4().hex[:12])
+    try:
+        yield work
+    finally:
+        work.close()
 
 
 def apply(
@@ -88,28 +115,34 @@ def apply(
 
     with opened(dsn, deadline_s=wait_s, on_event=on_event, stop=stop) as session:
         rows = ledger.rows(session)
-        standing = {one.name: one for one in stand(found, rows)}
-        within = [one for one in found.migrations if to is None or (one.number is not None and one.number <= to)]
-        states = [(one, standing[one.name]) for one in within]
+        states = _within(found, rows, to)
         in_the_way = [place for one, place in states if place.state in ("changed", "refused") and one.number]
         for place in in_the_way:
             tell({"number": place.number, "name": place.name, "state": place.state, "said": place.said})
         if in_the_way:
             return Report({"migrations": told}, False)
-        work = begin(session, newest_fence(rows), actor=actor, limits=limits or Limits(), on_event=on_event, stop=stop)
-        for migration, place in states:
-            if migration.number is None:  # nobody knows when it would be its turn: it is never run
-                tell({"number": None, "name": place.name, "state": "ignored", "said": place.said})
-                continue
-            one = _skipped(migration) if place.state == "applied" else _apply(work, migration, verify)
-            tell(one)
-            if one["state"] not in ("applied", "skipped"):
-                return Report({"migrations": told}, False)
-    return Report({"migrations": told})
+        patience, fence = limits or Limits(), newest_fence(rows)
+        with working(session, fence, actor=actor, limits=patience, on_event=on_event, stop=stop) as work:
+            fine = all(_one(work, migration, place, verify, tell) for migration, place in states)
+    return Report({"migrations": told}, fine)
 
 
-def _skipped(migration: Gathered) -> dict[str, Any]:
-    return {"number": migration.number, "name": migration.name, "state": "skipped", "said": ""}
+def _within(found: Folder, rows: Sequence[LedgerRow], to: int | None) -> list[tuple[Gathered, Standing]]:
+    standing = {one.name: one for one in stand(found, rows)}
+    within = [one for one in found.migrations if to is None or (one.number is not None and one.number <= to)]
+    return [(one, standing[one.name]) for one in within]
+
+
+def _one(work: Work, migration: Gathered, place: Standing, verify: bool, tell: OnMigration) -> bool:
+    """Whether the next one may follow."""
+    if migration.number is None:  # nobody knows when it would be its turn: it is never run
+        told: dict[str, Any] = {"number": None, "name": place.name, "state": "ignored", "said": place.said}
+    elif place.state == "applied":
+        told = {"number": migration.number, "name": migration.name, "state": "skipped", "said": ""}
+    else:
+        told = _apply(work, migration, verify)
+    tell(told)
+    return told["state"] in ("applied", "skipped", "ignored")
 
 
 def _apply(work: Work, migration: Gathered, verify: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ class Report:
 
     value: dict[str, Any]
     fine: bool = True
-    strays: tuple[Finding, ...] = field(default=())
+    text: str = ""  # what is printed, where the verb itself knows best
 
 
 def read_folder(folder: Path, *, only: Sequence[int] = (), to: int | None = None) -> Folder:
@@ -122,12 +122,17 @@ def where_of(dsn: str, *, name: str = "the database") -> Where:
 @contextmanager
 def reached(dsn: str, *, name: str = "the database") -> Iterator[Session]:
     """A session for the block; what the driver raises becomes DatabaseFailed. Raises the refusals of connecting."""
-    with connect(where_of(dsn, name=name), application_name="changecontrol engine") as session:
-        try:
-            yield session
-        except psycopg.Error as error:
-            reason = error.diag.message_primary or "the connection broke"
-            raise DatabaseFailed(reason=reason) from None
+    with connect(where_of(dsn, name=name), application_name="changecontrol engine") as session, reaching():
+        yield session
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """What the driver raises in the block becomes DatabaseFailed, which shows nothing of the connection."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DatabaseFailed(reason=error.diag.message_primary or "the connection broke") from None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from changecontrol.repository.foreign import Gathered
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Script
-from changecontrol.services.engine.applying import OnMigration, Work, begin
+from changecontrol.services.engine.applying import OnMigration, Work, working
 from changecontrol.services.engine.base import OnEvent, OutOfOrder, Report, newest_fence, opened, read_folder
 from changecontrol.services.engine.standing import Standing, stand
 from changecontrol.targets import ledger
@@ -42,13 +42,14 @@ def rollback(
         on = [one for one in stand(found, rows) if one.state in ("applied", "partial", "changed", "missing")]
         on.sort(key=lambda one: (one.state != "partial", -one.order, -(one.number or 0)))
         by_number = found.numbered()
-        work = begin(session, newest_fence(rows), actor=actor, limits=limits or Limits(), on_event=on_event, stop=stop)
-        for place in _chosen(on, to=to, steps=steps, only=only):
-            one = _take_back(work, place, by_number.get(place.number or 0))
-            told.append(one)
-            on_migration(one)
-            if one["state"] != "rolled_back":
-                return Report({"migrations": told}, False)
+        patience, fence = limits or Limits(), newest_fence(rows)
+        with working(session, fence, actor=actor, limits=patience, on_event=on_event, stop=stop) as work:
+            for place in _chosen(on, to=to, steps=steps, only=only):
+                one = _take_back(work, place, by_number.get(place.number or 0))
+                told.append(one)
+                on_migration(one)
+                if one["state"] != "rolled_back":
+                    return Report({"migrations": told}, False)
     return Report({"migrations": told})
 
 

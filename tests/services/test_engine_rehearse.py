@@ -1,0 +1,114 @@
+"""`engine.rehearse`: a verdict for every migration of a folder, whatever is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from changecontrol.local.postgres import Cluster
+from changecontrol.local.testing import Servers
+from changecontrol.services import engine
+from tests import engine_folders
+
+
+@pytest.fixture(scope="module")
+def server(servers: Servers) -> Cluster:
+    """A server of its own: roles belong to the whole of it."""
+    return servers.new_cluster("engine")
+
+
+@pytest.fixture(scope="module")
+def awful(server: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The entries of the awful folder by name."""
+    folder = engine_folders.awful(tmp_path_factory.mktemp("awful"))
+    report = engine.rehearse(folder=folder, server=server.dsn())
+    assert not report.fine
+    return {one["name"]: one for one in report.value["migrations"]}
+
+
+def databases(server: Cluster) -> list[str]:
+    with psycopg.connect(server.dsn()) as connection:
+        rows = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'cc\\_sandbox%'").fetchall()
+    return [name for (name,) in rows]
+
+
+def roles(server: Cluster) -> list[str]:
+    with psycopg.connect(server.dsn()) as connection:
+        rows = connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE 'engine\\_test%'").fetchall()
+    return [name for (name,) in rows]
+
+
+def test_it_gives_every_file_its_verdict_and_never_stops(awful: dict[str, dict[str, Any]], server: Cluster) -> None:
+    assert {name: one["verdict"] for name, one in awful.items()} == engine_folders.EXPECTED
+    assert databases(server) == [] and roles(server) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("004_meta_command", "is a command of psql"),
+        ("005_copy_from_stdin", "COPY"),
+        ("006_latin1", "is not UTF-8"),
+        ("011_role_missing", 'role "nobody_made_this_role" does not exist'),
+        ("012_extension_missing", "no_such_extension"),
+        ("013_twice", "the same number as 013_twice_again.sql"),
+        ("no_number", "has no number in front"),
+        ("023_rollback_is_psql", "rollback/023_rollback.sql"),
+    ],
+)
+def test_it_says_why(awful: dict[str, dict[str, Any]], name: str, said: str) -> None:
+    assert said in awful[name]["sentence"]
+
+
+def test_it_accepts_a_way_back_that_is_declared_to_be_none(awful: dict[str, dict[str, Any]]) -> None:
+    assert awful["019_forward_fix_only"]["passed"] is True
+    assert awful["003_after_a_gap_without_rollback"]["passed"] is False
+
+
+def test_it_lists_what_a_rollback_left(awful: dict[str, dict[str, Any]]) -> None:
+    assert awful["016_rollback_differs"]["differences"]["extra"] == ["column public.t1.b"]
+
+
+def test_it_passes_a_good_folder(server: Cluster, tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    report = engine.rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), on_migration=told.append)
+    assert [(one["number"], one["verdict"], one["lossless"]) for one in told] == [
+        (1, "exact", True),
+        (2, "exact", True),
+        (3, "exact", True),
+    ]
+    added = told[1]["statements"][0]
+    assert (added["line"], added["column"]) == (9, 1)
+    assert added["locks"] == {"public.sites": "ACCESS EXCLUSIVE"}
+    assert report.fine, [one["findings"] for one in told]
+
+
+def test_it_proves_only_what_is_asked_for_on_what_comes_before(server: Cluster, tmp_path: Path) -> None:
+    report = engine.rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), only=[2])
+    assert [(one["number"], one["verdict"]) for one in report.value["migrations"]] == [(2, "exact")]
+
+
+def test_it_stops_at_the_first_when_asked(server: Cluster, tmp_path: Path) -> None:
+    folder = engine_folders.good(tmp_path)
+    (folder / "rollback" / "001_rollback.sql").unlink()
+    report = engine.rehearse(folder=folder, server=server.dsn(), stop_at_first=True)
+    assert [one["verdict"] for one in report.value["migrations"]] == ["no_rollback"]
+
+
+def test_it_leaves_no_sandbox_when_interrupted(server: Cluster, tmp_path: Path) -> None:
+    def interrupt(told: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.rehearse(folder=engine_folders.awful(tmp_path), server=server.dsn(), on_migration=interrupt)
+    assert databases(server) == []
+
+
+def test_it_refuses_an_empty_folder_and_numbers_that_are_not_there(server: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(engine.NothingThere):
+        engine.rehearse(folder=tmp_path, server=server.dsn())
+    with pytest.raises(engine.Excluded, match="007"):
+        engine.rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), only=[7])
