@@ -100,13 +100,17 @@ def upload(*, change_id: int, data: bytes, actor: Person, now: datetime) -> Rehe
 
 
 def newest(change: ChangeRequest) -> Rehearsal | None:
-    """Return the newest rehearsal that a worker of ours made of the change's current script, or None."""
-    return _ours(change).first()
+    """Return the newest rehearsal that a worker of ours made of the change's current script, or None.
+
+    Its certificate is large and read only when it is asked for.
+    """
+    return _ours(change).defer("certificate").first()
 
 
 def all_of(change: ChangeRequest) -> list[Rehearsal]:
     """Return every rehearsal of a change, newest first, without their certificates."""
-    return list(Rehearsal.objects.filter(change=change).newest_first().defer("certificate"))
+    heavy = [f"revision__{one}" for one in ("forward", "rollback", "verify", "sources", "plan", "findings", "checks")]
+    return list(Rehearsal.objects.filter(change=change).newest_first().defer("certificate", "findings", *heavy))
 
 
 def previous(rehearsal: Rehearsal) -> Rehearsal | None:
@@ -147,7 +151,11 @@ def waiting_of(change: ChangeRequest) -> QuerySet[Errand]:
 
 def findings(change: ChangeRequest) -> list[dict[str, Any]]:
     """Return the findings that count for the current revision: the rehearsal's once there is one."""
-    made = newest(change)
+    return counting(change, newest(change))
+
+
+def counting(change: ChangeRequest, made: Rehearsal | None) -> list[dict[str, Any]]:
+    """Return what `findings` does where the newest rehearsal is known already."""
     if made is not None:
         return list(made.findings)
     return list(change.revision.findings) if change.revision else []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from changecontrol.rules.observed import Observed
-from changecontrol.web import saying
+from changecontrol.rules import figures
+from changecontrol.rules.observed import STRENGTH, Observed
 
 #: lists and texts of somebody else's file are shown up to here
 MOST, LONGEST = 500, 4000
@@ -49,7 +49,7 @@ def texts(value: Any) -> list[str]:
 def milliseconds(value: Any) -> str:
     """Return milliseconds in words: "4 ms", "1.9 s"."""
     found = number(value)
-    return "" if found is None else saying.duration(found / 1000)
+    return "" if found is None else figures.duration(found)
 
 
 def observed(value: Any) -> list[Observed]:
@@ -67,16 +67,18 @@ def _observed(one: Mapping[str, Any]) -> Observed:
         sql=text(one.get("sql")),
         kind=text(one.get("kind")),
         file=text(one.get("file")),
-        locks={key: text(mode) for key, mode in mapping(one.get("locks")).items()},
+        locks={key: text(mode) for key, mode in mapping(one.get("locks")).items() if text(mode) in STRENGTH},
         held_ms=_numbers(one.get("held_ms")),
         rewrites=tuple(texts(one.get("rewrites"))),
         indexes=tuple(texts(one.get("indexes"))),
+        sizes=_counts(one.get("sizes")),
         scans=_counts(one.get("scans")),
         rows=_counts(one.get("rows")),
         new=tuple(texts(one.get("new"))),
         says=tuple(texts(one.get("says"))),
         settings={key: text(said) for key, said in mapping(one.get("settings")).items()},
         wal_bytes=whole(one.get("wal_bytes")),
+        reported=whole(one.get("reported")),
         exact=one.get("exact") is not False,
         error=text(one.get("error")),
     )

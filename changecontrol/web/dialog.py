@@ -51,7 +51,7 @@ def _shown(act: Act, context: dict[str, Any]) -> list[dict[str, str]]:
     if protected:
         rows.append({"icon": "shield-lock", "text": f"Protected: {', '.join(f'`{one}`' for one in protected)}."})
     rows += [{"icon": row["icon"], "text": f"{row['head']} {row['text']}"} for row in context["way_back"]]
-    findings = findings_of(change, change.revision, may_waive=False)
+    findings = findings_of(change, change.revision, context["frame"].findings, may_waive=False)
     waived = sum(1 for one in findings if one["waiver"])
     if findings:
         rows.append(

@@ -13,15 +13,19 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from changecontrol.models import ChangeRequest, Revision, Waiver
+from changecontrol.rules.finding import Finding
 from changecontrol.rules.lifecycle import Duty
-from changecontrol.rules.script import Finding
+from changecontrol.rules.script import Script
 from changecontrol.services import drafting
+from changecontrol.services.statements import script as script_of
 from changecontrol.web import frame
 from changecontrol.web.access import needs_duty, reads
 from changecontrol.web.refusals import number_in
 from changecontrol.web.sql_blocks import Mark
 
 TONES = {"note": "info", "warning": "warn", "error": "bad", "critical": "bad"}
+#: a statement beside its finding is shown up to here; the SQL tab has it whole
+LONGEST = 400
 LETTERS = {"forward": "F", "rollback": "R", "verify": "V"}
 
 
@@ -37,8 +41,10 @@ def files_of(revision: Revision) -> dict[str, str]:
     }
 
 
-def findings_of(change: ChangeRequest, revision: Revision | None, *, may_waive: bool) -> list[dict[str, Any]]:
-    """Return the findings of a revision, worst first, numbered; one query for the waivers."""
+def findings_of(
+    change: ChangeRequest, revision: Revision | None, found: list[dict[str, Any]], *, may_waive: bool
+) -> list[dict[str, Any]]:
+    """Return findings of a revision as rows, worst first, numbered; one query for the waivers."""
     if revision is None:
         return []
     waivers = {
@@ -47,10 +53,22 @@ def findings_of(change: ChangeRequest, revision: Revision | None, *, may_waive: 
     }
     files = files_of(revision)
     severity = list(TONES)
-    ordered = sorted(revision.findings, key=lambda one: (-severity.index(one["severity"]), one["file"], one["line"]))
+    every = [Finding(**one) for one in found]
+    ordered = sorted(every, key=lambda one: (-severity.index(one.severity), one.file, one.line, one.rule))
+    scripts = {part: script_of(revision, part) for part in LETTERS}
     return [
-        _row(number, Finding(**one), files, waivers, change, may_waive) for number, one in enumerate(ordered, start=1)
+        _row(number, one, files, waivers, change, may_waive) | {"sql": _sql(one, files, scripts)}
+        for number, one in enumerate(ordered, start=1)
     ]
+
+
+def _sql(finding: Finding, files: dict[str, str], scripts: dict[str, Script | None]) -> str:
+    """Return the statement that a finding is about, shortened; nothing where it is about a whole file."""
+    script = scripts.get(part_of(finding.file, files))
+    own = [one for one in (script.statements if script else ()) if one.source == finding.file]
+    before = [one for one in own if one.line <= finding.line <= one.line + one.sql.count("\n")]
+    text = before[-1].sql.strip() if before else ""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()} …"
 
 
 def _row(
@@ -74,6 +92,8 @@ def _row(
         "heading": heading + ("." if stop else ""),
         "text": rest,
         "rewrite": finding.rewrite,
+        "rewrite_is_sql": "\n" in finding.rewrite or finding.rewrite.rstrip().endswith(";"),
+        "basis": finding.basis,
         "waiver": waiver,
         "may_waive": may and waiver is None and finding.blocks,
     }
@@ -105,8 +125,13 @@ def findings(request: HttpRequest, code: str) -> HttpResponse:
     """Show the findings of the current revision and their waivers."""
     change = frame.change_or_404(code)
     context = frame.context(request, change, "findings")
-    rows = findings_of(change, change.revision, may_waive=context["frame"].may_edit)
-    return render(request, "changes/findings.html", context | {"findings": rows, "findings_say": says(rows)})
+    shown = context["frame"]
+    rows = findings_of(change, change.revision, shown.findings, may_waive=shown.may_edit)
+    return render(
+        request,
+        "changes/findings.html",
+        context | {"findings": rows, "findings_say": says(rows), "rehearsed": shown.rehearsal},
+    )
 
 
 @needs_duty(Duty.AUTHOR)

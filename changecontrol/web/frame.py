@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from changecontrol.models import ChangeRequest, Execution, Incident
+from changecontrol.models import ChangeRequest, Execution, Incident, Rehearsal
 from changecontrol.rules.lifecycle import Status
 from changecontrol.services import conditions, overview, rehearsing
 from changecontrol.web import saying, words
@@ -64,6 +64,8 @@ class Frame:
     next: dict[str, str]
     signed_text: str
     digest_label: str
+    rehearsal: Rehearsal | None = None
+    findings: list[dict[str, Any]] = field(default_factory=list)
     papers: list[dict[str, str]] = field(default_factory=list)
     disk: Any = None
     may_edit: bool = False
@@ -144,10 +146,10 @@ def _steps(view: Any) -> tuple[list[dict[str, Any]], str]:
     return steps, label
 
 
-def _tabs(change: ChangeRequest, view: Any, signed: int) -> list[dict[str, Any]]:
+def _tabs(change: ChangeRequest, view: Any, signed: int, findings: int) -> list[dict[str, Any]]:
     items = [item for one in view.items for item in one.items]
     counts = {
-        "findings": len(rehearsing.findings(change)) or "",
+        "findings": findings or "",
         "checklist": f"{sum(item.done for item in items)}/{len(items)}",
         "signatures": f"{signed}/{len(view.required)}",
         "executions": change.run_count or "",  # type: ignore[attr-defined]
@@ -215,12 +217,16 @@ def build(request: HttpRequest, change: ChangeRequest) -> tuple[Frame, Any]:
     incidents = list(Incident.objects.filter(change=change, closed_at=None).order_by("pk"))
     steps, label = _steps(view)
     bar, asides = _acts(change, view, incidents[0] if incidents else None, duties_of(request))
+    rehearsal = rehearsing.newest(change)
+    findings = rehearsing.counting(change, rehearsal)
     signed = sum(1 for _, signature in view.required if signature)
     papers = (("Log lines", "change-log"), ("Changelog entry", "change-changelog"))
     frame = Frame(
         steps=steps,
         steps_label=label,
-        tabs=_tabs(change, view, signed),
+        tabs=_tabs(change, view, signed, len(findings)),
+        rehearsal=rehearsal,
+        findings=findings,
         actions=bar,
         asides=asides,
         unmet=list(view.unmet),

@@ -11,11 +11,11 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST, require_safe
 
-from changecontrol.models import ChangeRequest, Rehearsal
+from changecontrol.models import ChangeRequest, Rehearsal, Revision
 from changecontrol.rules.lifecycle import Duty
 from changecontrol.rules.refusal import Refused
-from changecontrol.services import rehearsing
-from changecontrol.web import certificates, frame, rehearsal_compared, saying
+from changecontrol.services import rehearsing, statements
+from changecontrol.web import certificates, frame, observations, rehearsal_compared, saying
 from changecontrol.web import rehearsal_parts as parts
 from changecontrol.web.access import duties_of, needs_duty, reads
 from changecontrol.web.refusals import CONFLICT, number_in
@@ -90,6 +90,7 @@ def _drawn(change: ChangeRequest, shown: Rehearsal) -> dict[str, Any]:
         "sequences": certificates.texts(certificate.get("sequences")),
         "prefixes": parts.prefixes(certificate),
         "locks": locks,
+        "statements": _statements(change, shown, certificate),
         "lock_sentence": parts.lock_sentence(locks),
         "changed": parts.schema(certificate.get("changed")),
         "differences": _said(certificate.get("differences")),
@@ -98,6 +99,19 @@ def _drawn(change: ChangeRequest, shown: Rehearsal) -> dict[str, Any]:
         "before": before,
         "compared": rehearsal_compared.compared(certificate, rehearsing.certificate(before)) if before else [],
     }
+
+
+def _statements(change: ChangeRequest, shown: Rehearsal, certificate: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return every statement of the forward script in words, with what it was seen to do."""
+    same = change.revision is not None and change.revision.script_digest == shown.script_digest
+    revision = change.revision if same else Revision.objects.get(pk=shown.revision_id)
+    found = observations.found_in(certificate, statements.script(revision, "forward"), "forward")
+    rows = []
+    for one in statements.sentences(revision, "forward", []):
+        seen = found.get((one.step, one.number))
+        said = seen.sentences if seen else ["Not reached."]
+        rows.append({"text": one.text, "seen": said, "took": seen.took if seen else ""})
+    return rows
 
 
 def _said(differences: Any) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from changecontrol.rules import figures
 from changecontrol.rules.observed import STRENGTH, Observed
-from changecontrol.web import saying
 from changecontrol.web.certificates import listing, mapping, number, observed, text
 from changecontrol.web.rehearsal_parts import WORDS, bare
 
@@ -76,7 +76,7 @@ def _forward(certificate: Mapping[str, Any]) -> float | None:
 
 
 def _said(ms: float | None) -> str:
-    return "not run" if ms is None else saying.duration(ms / 1000)
+    return "not run" if ms is None else figures.duration(ms)
 
 
 def _other(before: float | None, now: float | None) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from changecontrol.rules import figures
 from changecontrol.rules.certificate import Verdict
 from changecontrol.rules.observed import BLOCKS_WRITERS, STRENGTH, Observed
-from changecontrol.web import saying
 from changecontrol.web.certificates import listing, mapping, milliseconds, number, sizes, text, texts, whole
 
 #: how a verdict is headed, and its icon; the certificate's own sentence follows
@@ -115,7 +115,7 @@ def locks(found: Sequence[Observed]) -> list[dict[str, Any]]:
     for row in rows.values():
         row["waits"] = waits(row["mode"])
         row["blocks"] = STRENGTH.get(row["mode"], 0) >= BLOCKS_WRITERS
-        row["took"] = saying.duration(row["held"] / 1000) if row["held"] is not None else "not measured"
+        row["took"] = figures.duration(row["held"]) if row["held"] is not None else "not measured"
         row["numbers"] = ", ".join(str(at) for at in dict.fromkeys(row["numbers"]))
     return sorted(rows.values(), key=lambda row: (-STRENGTH.get(row["mode"], 0), -(row["held"] or 0), row["relation"]))
 

@@ -13,7 +13,7 @@ from changecontrol.rules.lifecycle import Duty, Purpose, State
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import progress
 from changecontrol.services.statements import script as script_of
-from changecontrol.web import run_steps, saying, words
+from changecontrol.web import run_compared, run_steps, saying, words
 from changecontrol.web.access import duties_of
 
 #: events the page shows; the log holds every one
@@ -207,6 +207,7 @@ def whole(request: HttpRequest, execution: Execution) -> dict[str, Any]:
     return (
         found
         | holding(request, execution)
+        | run_compared.compared(execution)
         | {
             "area": "runs",
             "signatures": signatures,

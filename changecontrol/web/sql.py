@@ -15,7 +15,8 @@ from django.views.decorators.http import require_safe
 
 from changecontrol.models import ChangeRequest, Revision
 from changecontrol.services.statements import script as script_of
-from changecontrol.web import frame, sql_blocks
+from changecontrol.web import frame, observations, sql_blocks
+from changecontrol.web import rehearsal_parts as parts
 from changecontrol.web.access import reads
 from changecontrol.web.findings import LETTERS, files_of, findings_of, marks, says
 
@@ -31,7 +32,9 @@ def diff_rows(old: bytes | None, new: bytes | None) -> list[dict[str, str]]:
     return [{"css": DIFF_CSS.get(line[:1], ""), "text": line} for line in found]
 
 
-def _file(change: ChangeRequest, revision: Revision, part: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _file(
+    change: ChangeRequest, revision: Revision, part: str, rows: list[dict[str, Any]], certificate: dict[str, Any]
+) -> dict[str, Any]:
     data = getattr(revision, part)
     script = script_of(revision, part)
     name = files_of(revision).get(part, "")
@@ -40,12 +43,22 @@ def _file(change: ChangeRequest, revision: Revision, part: str, rows: list[dict[
         missing = f"There is no {part} script. Declared way back: {revision.rollback_class}."
         return file | {"missing": missing if part == "rollback" else "There is no verify script."}
     data = bytes(data)
+    found = observations.found_in(certificate, script, part)
     return file | {
         "digest": hashlib.sha256(data).hexdigest(),
         "digest_label": f"the digest of the {part} script",
         "raw": reverse("change-raw", args=[change.code, revision.number, part]),
-        "blocks": sql_blocks.blocks(data, script, LETTERS[part], marks(rows, part)),
+        "blocks": sql_blocks.blocks(data, script, LETTERS[part], marks(rows, part), found),
+        "foot": _foot(certificate) if part == "rollback" else "",
     }
+
+
+def _foot(certificate: dict[str, Any]) -> str:
+    """Return what the rehearsal showed of the way back, under the rollback script."""
+    if not certificate:
+        return ""
+    said = parts.verdict(certificate, ours=True)
+    return f"{said['heading']}. {said['text']}"
 
 
 def _sources(revision: Revision) -> list[dict[str, Any]]:
@@ -109,16 +122,20 @@ def sql(request: HttpRequest, code: str) -> HttpResponse:
     revision = by_number.get(new or old)
     if revision is None or old not in by_number:
         raise Http404
-    rows = findings_of(change, revision, may_waive=False)
-    more = [_file(change, revision, "verify", rows)] if revision.verify is not None else []
+    is_current = revision.pk == change.revision_id
+    found, made = context["frame"].findings, context["frame"].rehearsal
+    rows = findings_of(change, revision, found if is_current else revision.findings, may_waive=False)
+    certificate = observations.certificate_of(made if is_current else None)
+    more = [_file(change, revision, "verify", rows, certificate)] if revision.verify is not None else []
     context |= {
         "wide": True,
         "choices": _choices(revisions, change.revision_id),
         "shown": shown,
         "shown_revision": revision,
+        "rehearsed": made if is_current else None,
         "findings": rows,
         "findings_say": says(rows),
-        "files": [_file(change, revision, part, rows) for part in ("forward", "rollback")],
+        "files": [_file(change, revision, part, rows, certificate) for part in ("forward", "rollback")],
         "more_files": [*more, *_sources(revision)],
         "diffs": _diffs(by_number[old], revision) if new else [],
     }

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from changecontrol.rules import figures
 from changecontrol.rules.script import Script, Step, StepKind
 from changecontrol.web import sql_colors
+from changecontrol.web.observations import Found, Seen
 
 _ENDS = re.compile(r"^\s*(COMMIT|END)\b", re.IGNORECASE)
 _BEGINS = re.compile(r"^\s*(BEGIN|START\s+TRANSACTION)\b|^\s*--\s*changecontrol:", re.IGNORECASE)
@@ -28,12 +30,13 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: number, anchor (F12), safe HTML, and the findings on it."""
+    """One line: number, anchor (F12), safe HTML, the findings on it, and what the statements ending here did."""
 
     number: int
     anchor: str
     html: str
     marks: tuple[Mark, ...] = ()
+    seen: tuple[Seen, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -50,6 +53,7 @@ class Block:
     css: str = ""
     icon: str = ""
     says: str = ""
+    took: str = ""
     lines: list[Line] = field(default_factory=list)
 
 
@@ -61,6 +65,13 @@ def says(step: Step) -> str:
         return "single, outside a transaction"
     options = step.begin_sql.strip().rstrip(";")[len("BEGIN") :].strip().lower()
     return f"transaction, {options}" if options else "transaction"
+
+
+def _took(step: Step, found: Found) -> str:
+    """Return how long a step took on the copy; nothing where it did not come to its end there."""
+    seen = [found.get((step.number, one.number)) for one in step.statements]
+    known = [one.observed.ms for one in seen if one is not None and not one.failed]
+    return figures.duration(sum(known)) if known and len(known) == len(seen) else ""
 
 
 def text_of(data: bytes) -> str:
@@ -95,15 +106,38 @@ def _spans(script: Script, texts: list[str], data: bytes) -> list[tuple[int, int
     return spans
 
 
-def blocks(data: bytes, script: Script | None, letter: str, marks: Mapping[int, Iterable[Mark]]) -> list[Block]:
-    """Return the blocks of a file. `letter` begins the anchors (F or R); `marks` are findings by line."""
+def _endings(script: Script | None, data: bytes, found: Found) -> dict[int, list[Seen]]:
+    """Return what was seen of each statement, by the line on which the statement ends."""
+    ends: dict[int, list[Seen]] = {}
+    for step in script.steps if script else ():
+        for one in step.statements:
+            seen = found.get((step.number, one.number))
+            if seen is not None and script is not None and one.source == script.file:
+                ends.setdefault(1 + data[: one.end].count(b"\n"), []).append(seen)
+    return ends
+
+
+def blocks(
+    data: bytes,
+    script: Script | None,
+    letter: str,
+    marks: Mapping[int, Iterable[Mark]],
+    found: Found | None = None,
+) -> list[Block]:
+    """Return the blocks of a file. `letter` begins the anchors (F or R); `marks` are findings by line.
+
+    `found` is what a rehearsal saw each statement do.
+    """
+    found = found or {}
+    ends = _endings(script, data, found)
     text = text_of(data)
     texts = text.split("\n")
     colored = sql_colors.lines(text)
     if texts and not texts[-1]:
         texts, colored = texts[:-1], colored[:-1]
     rows = [
-        Line(number, f"{letter}{number}", html, tuple(marks.get(number, ()))) for number, html in enumerate(colored, 1)
+        Line(number, f"{letter}{number}", html, tuple(marks.get(number, ())), tuple(ends.get(number, ())))
+        for number, html in enumerate(colored, 1)
     ]
     result: list[Block] = []
     at = 0
@@ -111,7 +145,7 @@ def blocks(data: bytes, script: Script | None, letter: str, marks: Mapping[int, 
         if rows[at : first - 1]:
             result.append(Block(lines=rows[at : first - 1]))
         css, icon = _KINDS[step.kind]
-        result.append(Block(step.number, css, icon, says(step), rows[first - 1 : last]))
+        result.append(Block(step.number, css, icon, says(step), _took(step, found), rows[first - 1 : last]))
         at = last
     if rows[at:]:
         result.append(Block(lines=rows[at:]))

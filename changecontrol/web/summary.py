@@ -16,9 +16,12 @@ from changecontrol.rules import signing
 from changecontrol.rules.lifecycle import Purpose, State
 from changecontrol.rules.script import LockClass, Script
 from changecontrol.services.statements import script as script_of
-from changecontrol.web import frame, saying
+from changecontrol.web import certificates, frame, observations, saying
+from changecontrol.web import rehearsal_parts as parts
 from changecontrol.web.access import reads
 from changecontrol.web.exits import exits_of
+from changecontrol.web.observations import Found
+from changecontrol.web.rehearsal_parts import bare
 from changecontrol.web.signature_rows import required_rows, void_rows
 
 WAITS = {
@@ -38,8 +41,9 @@ CLASSES = {
 }
 
 
-def _touched(script: Script | None, protected: set[str]) -> list[tuple[str, str]]:
-    """Return each table the forward script names, and by which statements."""
+def _touched(script: Script | None, protected: set[str], seen: Found) -> list[tuple[str, str]]:
+    """Return each table the forward script names, by which statements, and what its rows were seen to go through."""
+    done = observations.touched_rows(seen)
     by_table: dict[str, list[int]] = {}
     for statement in script.statements if script else ():
         for table in statement.tables:
@@ -48,18 +52,26 @@ def _touched(script: Script | None, protected: set[str]) -> list[tuple[str, str]
     for table, numbers in by_table.items():
         listed = ", ".join(str(number) for number in dict.fromkeys(numbers))
         words = f"statement{'s' if ',' in listed else ''} {listed}"
+        if seen:
+            words = f"{words}; {', '.join(done.get(bare(table), ['no row changed']))}"
         rows.append((table, f"protected; {words}" if table in protected else words))
     return sorted(rows, key=lambda row: not row[1].startswith("protected"))
 
 
-def _way_back(view: Any, proven: Any) -> list[dict[str, str]]:
-    """Return the declared way back, what staging proved of it, and what is still to come."""
+def _way_back(view: Any, certificate: dict[str, Any], proven: Any) -> list[dict[str, str]]:
+    """Return the declared way back, what the rehearsal and staging proved of it, and what is still to come."""
     declared, note = view.way_back
     tone, icon, head, text = CLASSES.get(str(declared), ("warn", "alert-triangle", f"Declared {declared}.", ""))
     first = note.split(" ", 1)[0]
     capital = first.isalpha() and not text.endswith(":")
     noted = f"{note[0].upper() if capital else note[0]}{note[1:]}".rstrip(".") + "." if note else ""
     rows = [{"tone": tone, "icon": icon, "head": head, "text": f"{text} {noted}".strip()}]
+    if certificate:
+        said = parts.verdict(certificate, ours=True)
+        rows.append({"tone": said["tone"], "icon": said["icon"], "head": f"{said['heading']}.", "text": said["text"]})
+        kept = parts.data(certificate)
+        text = kept["text"] or " ".join(kept["rows"][:3])
+        rows.append({"tone": kept["tone"], "icon": kept["icon"], "head": kept["head"], "text": text})
     if proven:
         compared = (proven.outcome or {}).get("comparison") or {}
         same = bool(compared.get("ok")) and not compared.get("lost")
@@ -71,13 +83,13 @@ def _way_back(view: Any, proven: Any) -> list[dict[str, str]]:
                 "text": compared.get("sentence", "Forward and verified there; this class has no rollback to prove."),
             }
         )
-    else:
+    elif not certificate:
         rows.append(
             {
                 "tone": "warn",
                 "icon": "hourglass",
                 "head": "Not proven yet.",
-                "text": "Staging runs it forward, back and forward again. A rehearsal before the review comes later.",
+                "text": "A rehearsal runs it forward, back and forward again on a copy; staging does so again.",
             }
         )
     return rows
@@ -145,22 +157,20 @@ def summary_context(request: HttpRequest, change: ChangeRequest) -> dict[str, An
     )
     now = {meaning for meaning, when in signing.WHEN.items() if change.status in when}
     missing = [meaning for meaning, signature in view.required if signature is None]
-    sentences = [
-        {"text": row.text, "kind": "protected" if row.protected else row.kind, "note": _note(row)}
-        for row in view.sentences("forward")
-    ]
+    certificate = observations.certificate_of(context["frame"].rehearsal)
+    seen = observations.found_in(certificate, script, "forward")
+    sentences = [_sentence(row, seen.get((row.step, row.number))) for row in view.sentences("forward")]
     weighty = [row for row in sentences if row["kind"] != "other" or row["note"]]
     first = sentences if len(sentences) <= SHOWN else weighty[:SHOWN]
     return context | {
         "sentences": first,
         "all_sentences": sentences if len(sentences) > len(first) else [],
         "statement_count": len(sentences),
-        "touched": _touched(script, set(view.protected_tables)),
+        "touched": _touched(script, set(view.protected_tables), seen),
         "reasons": view.routing,
-        "way_back": _way_back(view, proven),
+        "way_back": _way_back(view, certificate, proven),
         "locks": _locks(script, _took(proven)),
-        "locks_say": "Who waits is predicted from the kind of statement; times are what staging took. "
-        "Measured locks come with the rehearsal, in a later release.",
+        **_measured(certificate),
         "exits": exits_of(change),
         "documentation": _documentation(change),
         "signature_rows": [
@@ -172,8 +182,26 @@ def summary_context(request: HttpRequest, change: ChangeRequest) -> dict[str, An
     }
 
 
+def _measured(certificate: dict[str, Any]) -> dict[str, Any]:
+    """Return the locks as the rehearsal measured them, and the sentence above the table."""
+    if not certificate:
+        said = "Who waits is predicted from the kind of statement; times are what staging took. A rehearsal measures."
+        return {"measured": [], "locks_say": said, "is_measured": False}
+    locks = parts.locks(certificates.observed(certificate.get("statements")))
+    return {"measured": locks, "locks_say": parts.lock_sentence(locks), "is_measured": True}
+
+
+def _sentence(row: Any, seen: observations.Seen | None) -> dict[str, Any]:
+    return {
+        "text": row.text,
+        "kind": "protected" if row.protected else row.kind,
+        "note": _note(row),
+        "seen": seen.sentences if seen else [],
+    }
+
+
 def _note(row: Any) -> str:
-    return "" if row.understood else "Not one of the kinds of statement this product puts into words; read the SQL."
+    return "" if row.understood else "A part of this could not be put into words; read the SQL."
 
 
 @reads

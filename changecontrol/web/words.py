@@ -97,6 +97,14 @@ OTHER: dict[str, Look] = {
     "not adopted": Look("warn", "alert-triangle"),
     "watching": Look("info", "heartbeat"),
     "shown only": Look("idle", "info-circle"),
+    "as predicted": Look("ok", "check"),
+    "faster": Look("ok", "check"),
+    "slower because larger": Look("info", "info-circle"),
+    "slower": Look("warn", "alert-triangle"),
+    "more rows": Look("warn", "arrows-diff"),
+    "fewer rows": Look("warn", "arrows-diff"),
+    "not run": Look("idle", "circle-minus"),
+    "not rehearsed": Look("warn", "alert-triangle"),
 }
 
 #: icons of signature meanings, used in the inbox and beside signatures

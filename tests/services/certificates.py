@@ -15,16 +15,21 @@ from tests.services import rows
 from tests.services.rows import NOW
 
 BEFORE, FORWARD = "b7" * 32, "f1" * 32
-#: the bytes of which rows.script() names the lines; what looks like a tag is to be shown, never to be obeyed
-TEXT = b"""-- Migration: 110 - Add device
--- Ticket: TICKET-110
--- Purpose: <script>alert(1)</script>
-
-BEGIN;
-ALTER TABLE record_audit ADD COLUMN device_info text;
-ALTER TABLE record_state ADD COLUMN device_info text; COMMIT;
-CREATE INDEX CONCURRENTLY device_idx ON record_state (device_info);
-"""
+#: the bytes of which rows.script() names lines and places: its statements begin at the bytes 100, 200 and 300; what
+#: looks like a tag is to be shown, never to be obeyed
+TEXT = b"".join(
+    line.ljust(99) + b"\n" if line[:1] in (b"A", b"C") else line + b"\n"
+    for line in (
+        b"-- Migration: 110 - Add device",
+        b"-- Ticket: TICKET-110",
+        b"-- <script>alert(1)</script>",
+        b"-- .......",
+        b"BEGIN;",
+        b"ALTER TABLE record_audit ADD COLUMN device_info text;",
+        b"ALTER TABLE record_state ADD COLUMN device_info text; COMMIT;",
+        b"CREATE INDEX CONCURRENTLY device_idx ON record_state (device_info);",
+    )
+)
 #: what the three statements of rows.script() did
 STATEMENTS = (
     Observed(
@@ -37,12 +42,13 @@ STATEMENTS = (
         sql="ALTER TABLE record_state ADD COLUMN device_info text;",
         locks={"public.record_state": "ACCESS EXCLUSIVE"}, held_ms={"public.record_state": 311.0},
         rewrites=("public.record_state",), scans={"public.record_state": 12000},
+        sizes={"public.record_state": 96_000_000}, rows={"public.record_state": 12000},
     ),
     Observed(
         step=2, statement=3, ms=96.0, line=8, column=1, kind="IndexStmt", file="110_add_device.sql",
         sql="CREATE INDEX CONCURRENTLY device_idx ON record_state (device_info);",
         locks={"public.record_state": "SHARE UPDATE EXCLUSIVE"}, held_ms={"public.record_state": 96.0},
-        new=("public.device_idx",), exact=False,
+        indexes=("public.device_idx",), sizes={"public.record_state": 97_000_000}, exact=False,
     ),
 )  # fmt: skip
 FINDINGS = (
@@ -91,6 +97,11 @@ def certificate(script_digest: str = "0" * 64, **changes: Any) -> Certificate:
         "sizes": {"public.record_state": [1_204_318, 512_000_000], "public.record_audit": [88_000, 40_000_000]},
     }  # fmt: skip
     return Certificate(**(made | changes))
+
+
+def rehearsable(status: str = "in_review", *, migration: int = 110) -> ChangeRequest:
+    """A change whose script is TEXT, not rehearsed yet."""
+    return rows.change(status, migration=migration, revised={"bytes_of": TEXT, "rehearsed": False})
 
 
 def errand(change: ChangeRequest, target: Target, state: str = "done", **fields: Any) -> Errand:

@@ -30,7 +30,7 @@ def staging() -> Target:
 
 @pytest.fixture
 def change() -> ChangeRequest:
-    return rows.change("in_review", revised={"bytes_of": certificates.TEXT, "rehearsed": False})
+    return certificates.rehearsable()
 
 
 def page(change: ChangeRequest, username: str = "ada", query: str = "") -> str:
@@ -202,7 +202,7 @@ def test_an_upload_of_any_shape_makes_a_page(change: ChangeRequest, strange: Any
 @pytest.mark.parametrize("strange", STRANGE, ids=repr)
 def test_statements_of_any_shape_make_a_page(change: ChangeRequest, strange: Any) -> None:
     names = ("step", "statement", "ms", "locks", "held_ms", "rewrites", "indexes", "scans", "rows", "says", "error")
-    one = dict.fromkeys(names, strange)
+    one = dict.fromkeys(names, strange) | {"step": 1, "statement": 1, "locks": {"t": strange, "u": "ACCESS EXCLUSIVE"}}
     basis = {"rows": {"t": strange}, "of": strange, "extensions": {"x": strange}, "not_generated": {"t": strange}}
     passes = [{"name": "forward", "ms": strange, "error": strange}]
     uploaded(change, statements=[one, strange], basis=basis, passes=passes, prefixes=[one], sizes={"t": strange})
