@@ -50,7 +50,10 @@ class Proof:
         self.statements: tuple[Observed, ...] = ()
         self.rollback_statements: tuple[Observed, ...] = ()
         self._touched: set[str] = set()
-        self._applied, self._clean = False, True
+        self._standing: Mapping[str, int | None] = {}
+        self._applied = False  # forward is on
+        self._dirty = False  # something else than forward and generated rows sets the copy apart from what it was
+        self._rows_there = False  # generated ones
 
     def run(self, *, rows: int) -> None:
         """Carry out the passes. Raises RowsInTheWay where generated rows are what makes one of them fail."""
@@ -74,17 +77,19 @@ class Proof:
 
     def _generate(self, named: set[str], rows: int) -> None:
         filled = marked(self.bench.session)
+        self._standing = snapshot.sequences(self.bench.session)
         made = generating.fill(self.bench.session, tables=named, rows=rows)
         self.not_generated = dict(made.reasons)
         now = marked(self.bench.session)
         grown = {name for name, mark in now.items() if mark[2] and not filled[name][2]}
         self.generated = {name: made.rows.get(name, 0) for name in grown}
+        self._rows_there = bool(grown)
 
     def _forward(self, before: Shot) -> bool:
         ran = self.bench.run(self.scripts.forward, "forward", observe=True)
         self.statements = ran.observed
         if ran.sentence:
-            self._clean = ran.untouched
+            self._dirty = not ran.untouched
             self._rows_in_the_way(ran.sentence)
             self.verdict, self.sentence = Verdict.FORWARD_FAILED, ran.sentence
             return False
@@ -103,10 +108,9 @@ class Proof:
         self.rollback_statements = ran.observed
         self._applied = ran.untouched
         if ran.sentence:
-            self._clean = False
+            self._dirty = not ran.untouched
             if ran.sqlstate == RAISED:
                 self._rows_in_the_way(ran.sentence)
-            self._clean = ran.untouched and not self.generated
             self.verdict, self.sentence = Verdict.ROLLBACK_FAILED, f"The rollback fails: {ran.sentence}"
             return False
         self._verify("rollback", after_rollback=True)
@@ -117,6 +121,7 @@ class Proof:
         self.differences = found.to_json()
         self.lost = list(lost_between(before, self.undone))
         self.sequences = moved(before, self.undone)
+        self._dirty = bool(found or self.sequences or not self._rows_alone_differ(before, self.undone))
         self.verdict = _verdict(found)
         self.sentence = _said(found, self.lost)
         return True
@@ -126,23 +131,26 @@ class Proof:
         base = self.undone
         assert base is not None  # the whole rollback came first
         for count in range(1, len(self.scripts.forward.steps)):
-            if not self._clean:
+            if self._spoiled:
                 self.make_anew()
                 base = self.bench.shoot(f"before prefix {count}")
             self.prefixes.append(self._prefix(count, rollback, base))
 
+    @property
+    def _spoiled(self) -> bool:
+        """Whether the last beginning of forward could not be taken back."""
+        return bool(self.prefixes) and (self.prefixes[-1].verdict not in RESTORES or bool(self.prefixes[-1].lost))
+
     def _prefix(self, count: int, rollback: Script, base: Shot) -> Prefix:
         ran = self.bench.run(self.bench.steps(self.scripts.forward, count), f"forward to step {count}")
+        self._dirty = True
         if ran.sentence:
-            self._clean = False
             return Prefix(count, Verdict.FORWARD_FAILED, error=ran.sentence)
         ran = self.bench.run(rollback, f"rollback after step {count}")
         if ran.sentence:
-            self._clean = False
             return Prefix(count, Verdict.ROLLBACK_FAILED, error=ran.sentence)
         now = self.bench.shoot(f"prefix {count}", since=base)
         found, gone = snapshot.differences(base.catalog, now.catalog), lost_between(base, now)
-        self._clean = not found and not gone
         self.lost += [f"After step {count} alone: {one}" for one in gone]
         verdict = _verdict(found)
         error = " ".join(found.said[:5]) if verdict not in RESTORES else ""
@@ -151,13 +159,14 @@ class Proof:
     def _again(self) -> None:
         """Forward a second time: it must be possible, and give the same."""
         assert self.after is not None and self.undone is not None  # the first time came first
-        if not self._clean:
+        if self._spoiled:
             self.make_anew()
-        elif self.generated and self.verdict in RESTORES:
-            self._clean = generating.clear(self.bench.session, self.generated)
+        elif self._rows_there and not self._dirty:
+            self._cleared()
         ran = self.bench.run(self.scripts.forward, "forward again")
         said = ran.sentence or self._verify("again")
         self._applied = not ran.sentence
+        self._dirty = self._dirty or (bool(ran.sentence) and not ran.untouched)
         if not ran.sentence:
             self.again = self.bench.shoot("again", since=self.undone, rows=False)
             found = snapshot.differences(self.after.catalog, self.again.catalog)
@@ -171,7 +180,7 @@ class Proof:
 
     def leave_applied(self) -> None:
         """Leave the copy with forward applied, and nothing else done to it."""
-        if self._clean and (self.undone is None or (self._applied and self.verdict in RESTORES)):
+        if not self._dirty and not self._rows_there and (self._applied or self.after is None):
             return
         self.make_anew()
         if self.after is not None:
@@ -201,10 +210,24 @@ class Proof:
 
     def make_anew(self) -> None:
         """Bring the copy back to what it was before; for the rows that were generated that may be easy."""
-        if self._clean and not self._applied and generating.clear(self.bench.session, self.generated):
-            return
-        self.bench.made_anew(self._restore)
-        self._clean, self._applied = True, False
+        if self._dirty or self._applied or not self._cleared():
+            self.bench.made_anew(self._restore)
+        self._dirty = self._applied = self._rows_there = False
+
+    def _cleared(self) -> bool:
+        """Take the generated rows away again, if there are any; False when they stay."""
+        if self._rows_there:
+            self._rows_there = not generating.clear(self.bench.session, self.generated, self._standing)
+        return not self._rows_there
+
+    def _rows_alone_differ(self, before: Shot, after: Shot) -> bool:
+        """Whether no other rows than generated ones are different, and none of these went or came."""
+        other = {
+            name for name in before.data.keys() | after.data.keys() if before.data.get(name) != after.data.get(name)
+        }
+        counts = [(before.data.get(name), after.data.get(name)) for name in other]
+        same = all(was is not None and now is not None and was.rows == now.rows for was, now in counts)
+        return same and other <= self.generated.keys()
 
     def _rows_in_the_way(self, sentence: str) -> None:
         if self.generated and not self.bench.guard.reached:
@@ -233,7 +256,9 @@ def _verdict(found: snapshot.Differences) -> Verdict:
 
 def _said(found: snapshot.Differences, lost: list[str]) -> str:
     if found:
-        return f"The rollback does not give back the schema: {' '.join(found.said[:5])}"
+        names = (*found.missing, *found.extra, *found.changed)
+        what = "comments" if all(name.startswith("comment on ") for name in names) else "schema"
+        return f"The rollback does not give back the {what}: {' '.join(found.said[:5])}"
     schema = "The rollback gives back the schema"
     schema += ", in another order or spelling." if found.order_only else " exactly."
     return f"{schema} {' '.join(lost[:5])}".strip()
