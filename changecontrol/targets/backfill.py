@@ -57,11 +57,11 @@ def run_batched(run: Run, step: Step) -> None:
     gauge = throttling.Gauge(run.watch, table.oids, run.limits.throttle)
     maid = vacuuming.Maid(run.session, run.watch, table, run.limits) if statement.kind != "InsertStmt" else None
     walk = _resume(run, step, batch, table.oids)
-    run.watch.minds_waiters = True
+    run.watch.minds_waiters = run.limits.throttle.waiter_ms / 1000
     try:
         _all(run, step, batch, walk, gauge, maid)
     finally:
-        run.watch.minds_waiters = False
+        run.watch.minds_waiters = 0.0
         if maid is not None:
             maid.close()
     with run.session.transaction():
@@ -71,15 +71,17 @@ def run_batched(run: Run, step: Step) -> None:
 
 def _all(run: Run, step: Step, batch: Batch, walk: Walk, gauge: throttling.Gauge, maid: vacuuming.Maid | None) -> None:
     """Pass after pass, until nothing is left to do."""
-    _between(run, step, walk, gauge)
+    _between(run, step, walk, gauge, maid)
     while True:
         while _next(run, step, batch, walk):
             if maid is not None and not _ends(run):
                 maid.tidy(walk.changed, gauge.last.dead)
             _make_room(run, batch, walk)
-            _between(run, step, walk, gauge)
+            _between(run, step, walk, gauge, maid)
         left = completing.left(run, step, batch, walk.pass_in_step, walk.pass_rows)
         if not left:
+            if maid is not None:
+                maid.finish()
             return
         walk.key, walk.pass_rows, walk.pass_in_step = None, 0, walk.pass_in_step + 1
         walk.last = ranges.last_block(run, batch)
@@ -173,10 +175,14 @@ def _make_room(run: Run, batch: Batch, walk: Walk) -> None:
         run.watch.pause(walk.seconds * (100 / batch.duty - 1))
 
 
-def _between(run: Run, step: Step, walk: Walk, gauge: throttling.Gauge) -> None:
+def _between(run: Run, step: Step, walk: Walk, gauge: throttling.Gauge, maid: vacuuming.Maid | None) -> None:
     """Everything that may hold or end a step between two batches, where no transaction is open."""
-    run.watch.hold_if_asked()
-    gauge.wait(run.watch.hold_if_asked)
+
+    def hold() -> None:
+        run.watch.hold_if_asked(maid.stop if maid is not None else lambda: None)  # a pause holds no lock
+
+    hold()
+    gauge.wait(hold)
     if run.watch.asked_to_stop():
         raise run.aborted()
     if run.watch.remaining_s <= 0:

@@ -171,12 +171,13 @@ def sees_ages(conn: psycopg.Connection[Any]) -> bool:
     return bool(row and row[0])
 
 
-def behind(conn: psycopg.Connection[Any], pid: int) -> int:
-    """How many sessions wait for a lock that the given backend holds or asked for before them."""
+def behind(conn: psycopg.Connection[Any], pid: int, longer_s: float) -> int:
+    """How many sessions have waited longer for a lock that the given backend holds or asked for before them."""
     row = conn.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> %(pid)s"
+        "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid <> %(pid)s"
+        " AND clock_timestamp() - waitstart > make_interval(secs => %(longer_s)s)"
         " AND %(pid)s = ANY (pg_blocking_pids(pid))",
-        {"pid": pid},
+        {"pid": pid, "longer_s": longer_s},
     ).fetchone()
     return int(row[0]) if row else 0
 

@@ -42,6 +42,7 @@ class Throttle:
     active_sessions: int = 64  # besides ours
     oldest_xmin_s: float = 300.0  # a snapshot this old keeps what batches leave behind from being cleaned up
     autovacuum_s: float = 30.0  # an autovacuum worker on the table is waited for so long, then it works beside us
+    waiter_ms: float = 100.0  # somebody has waited longer for rows of a batch: the next ones are smaller
     look_ms: float = 500.0  # the server needs longer than this for a small question
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
+from psycopg import pq
 
 from changecontrol.rules.refusal import Refused
 from changecontrol.targets import wire
@@ -15,6 +16,7 @@ from changecontrol.targets.outcome import Limits
 from changecontrol.targets.watching import Watch
 
 _LEAST_ROWS = 1000  # of a smaller table nothing is worth cleaning up
+_POLL_S = 0.05
 _AGAIN = 0.25  # of a share: dead rows that a VACUUM could not remove are no reason to try it after every batch
 
 _TABLE_SQL = """
@@ -50,7 +52,10 @@ def table_of(session: Session, name: str) -> Table:
 
 @dataclass(slots=True)
 class Maid:
-    """Cleans up one table by a session of its own, outside of any transaction, whenever a share of it was changed."""
+    """Cleans up one table whenever a share of it was changed: by a session of its own, outside of any transaction.
+
+    The batches go on meanwhile; nothing waits but the end of the step.
+    """
 
     session: Session
     watch: Watch
@@ -58,52 +63,90 @@ class Maid:
     limits: Limits
     changed: int = 0  # rows since the last time
     _own: Session | None = None
+    _since: float | None = None  # a VACUUM runs since then
     _refused: bool = False
 
     def tidy(self, changed: int, dead: float) -> None:
-        """Count the rows of a batch; clean up when it is time."""
+        """Count the rows of a batch; begin to clean up when it is time. `dead`: rows to be cleaned up, as counted."""
         self.changed += changed
         share = max(self.table.rows * self.limits.vacuum_share, _LEAST_ROWS)
         due = self.changed >= share or (dead > share and self.changed >= share * _AGAIN)
-        if not due or self._refused or self.limits.vacuum_share <= 0:
+        if self._look() or not due or self._refused or self.limits.vacuum_share <= 0:
             return
         self.changed = 0
-        if not self.table.may_vacuum:
-            self._refused = True
-            said = f"This login may not VACUUM {self.table.name}: autovacuum alone cleans up behind the batches."
-            self.watch.emit("notice", said, severity="WARNING")
+        if self.table.may_vacuum:
+            self._begin()
             return
-        self._vacuum()
+        self._refused = True
+        said = f"This login may not VACUUM {self.table.name}: autovacuum alone cleans up behind the batches."
+        self.watch.emit("notice", said, severity="WARNING")
+
+    def finish(self) -> None:
+        """Wait for the VACUUM that runs, unless the run ends; then nothing of ours is locked any more."""
+        while self._look():
+            if self.watch.asked_to_stop() or self.watch.remaining_s <= 0:
+                self.stop()
+                return
+            self.watch.pause(_POLL_S)
+
+    def stop(self) -> None:
+        """Cancel the VACUUM that runs; what it has cleaned up stays."""
+        if self._own is not None and self._since is not None:
+            with suppress(psycopg.Error):
+                self._own.cancel_safe(timeout=5)
+                while self._own.pgconn.get_result() is not None:
+                    pass
+            self._since = None
 
     def close(self) -> None:
-        """End the second session."""
+        """Stop, and end the second session."""
+        self.stop()
         if self._own is not None:
             self._own.close()
             self._own = None
 
-    def _vacuum(self) -> None:
-        started = time.monotonic()
+    def _begin(self) -> None:
+        # SKIP_LOCKED: never behind an autovacuum worker or anybody else; TRUNCATE would take a strong lock
+        text = f"VACUUM (TRUNCATE FALSE, SKIP_LOCKED, PARALLEL 0) {self.table.name}"
         try:
             if self._own is None:
                 self._own = self.session.twin("vacuum")
                 wire.send(self._own, "SET statement_timeout = 0")
-            # SKIP_LOCKED: never behind an autovacuum worker or anybody else; TRUNCATE would take a strong lock
-            text = f"VACUUM (TRUNCATE FALSE, SKIP_LOCKED, PARALLEL 0) {self.table.name}"
-            wire.send(self._own, text, tick=self._tick)
+            self._own.pgconn.send_query(text.encode())
+            self._own.pgconn.flush()
+            self._since = time.monotonic()
         except (Refused, psycopg.Error) as error:
-            self.close()
-            if not self.watch.canceled:
-                reason = error.sentence if isinstance(error, Refused) else str(error).strip().splitlines()[0]
-                self.watch.emit("notice", f"VACUUM {self.table.name} did not work: {reason}", severity="WARNING")
-            return
-        ms = round((time.monotonic() - started) * 1000, 1)
-        self.watch.emit("vacuumed", f"VACUUM {self.table.name} in {ms} ms.", table=self.table.name, ms=ms)
+            self._broken(error.sentence if isinstance(error, Refused) else str(error))
 
-    def _tick(self) -> None:
-        """Progress, an abort and the deadline while it runs."""
-        if self._own is None:
-            return
-        self.watch.tell_progress(self._own.info.backend_pid)
-        if self.watch.asked_to_stop() or self.watch.remaining_s <= 0:
-            with suppress(psycopg.Error):
-                self._own.cancel_safe(timeout=5)
+    def _look(self) -> bool:
+        """Whether a VACUUM runs; tells how far it is, and when it has ended."""
+        if self._own is None or self._since is None:
+            return False
+        connection = self._own.pgconn
+        try:
+            connection.consume_input()
+            if connection.is_busy():
+                self.watch.tell_progress(self._own.info.backend_pid)
+                return True
+            results = []
+            while (result := connection.get_result()) is not None:
+                results.append(result)
+        except psycopg.Error as error:
+            self._broken(str(error))
+            return False
+        ms = round((time.monotonic() - self._since) * 1000, 1)
+        self._since = None
+        failed = [one for one in results if one.status == pq.ExecStatus.FATAL_ERROR]
+        if failed:
+            self._broken(failed[0].get_error_message())
+        else:
+            self.watch.emit("vacuumed", f"VACUUM {self.table.name} in {ms} ms.", table=self.table.name, ms=ms)
+        return False
+
+    def _broken(self, reason: str) -> None:
+        self._since = None
+        if self._own is not None:
+            self._own.close()
+            self._own = None
+        said = reason.strip().splitlines()[0] if reason.strip() else "no reason given"
+        self.watch.emit("notice", f"VACUUM {self.table.name} did not work: {said}", severity="WARNING")

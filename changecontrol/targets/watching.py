@@ -50,7 +50,7 @@ class Watch:
         self.together_s = 0.0  # bound of all waits for locks of one try; 0: none
         self.crowded = False  # that bound was passed, and the statement canceled
         self._blocked_s, self._looked_at, self._progress_at = 0.0, 0.0, 0.0
-        self.minds_waiters = False  # whether to count who waits for locks of ours
+        self.minds_waiters = 0.0  # seconds after which to mind who waits for locks of ours; 0: never
         self.behind = 0  # the most sessions seen waiting for one of our batches
         self.step: int | None = None
         self.statement: int | None = None
@@ -124,7 +124,7 @@ class Watch:
         blocked = self.look()
         self._count(blocked)
         if self.minds_waiters:
-            self.behind = max(self.behind, self.ask(lambda seen: observe.behind(seen, self.pid), 0))
+            self.behind = max(self.behind, self.ask(lambda seen: observe.behind(seen, self.pid, self.minds_waiters), 0))
         if not blocked:
             self.tell_progress(self.pid)
         if self.asked_to_stop() or self.crowded:
@@ -139,11 +139,15 @@ class Watch:
         while time.monotonic() < ends and not self.asked_to_stop():
             time.sleep(min(0.05, max(ends - time.monotonic(), 0.001)))
 
-    def hold_if_asked(self) -> None:
-        """Pause while somebody wants it; open for an abort and never beyond the deadline. Outside transactions only."""
+    def hold_if_asked(self, before: Callable[[], None] = lambda: None) -> None:
+        """Pause while somebody wants it; open for an abort and never beyond the deadline. Outside transactions only.
+
+        `before`: what is left to let go of.
+        """
         why = self._wants_hold()
         if why is None:
             return
+        before()
         since = time.monotonic()
         self.emit("paused", f"Paused: {why}" if why else "Paused.", reason=why)
         while self._wants_hold() is not None and not self.asked_to_stop() and self.remaining_s > 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -16,7 +15,7 @@ from changecontrol.rules.observed import STRENGTH
 from changecontrol.targets import ledger, observe
 from changecontrol.targets.connection import Session, Where, connect
 from changecontrol.targets.outcome import Limits
-from tests.targets.stage import QUICK, TARGET_UUID, Heard, background, go, one, ran, unique, wait_for
+from tests.targets.stage import TARGET_UUID, Heard, background, go, one, ran, unique, wait_for
 
 PATIENT = Limits(deadline_s=20, pause_ms=20)
 HOUSE = """
@@ -205,17 +204,6 @@ def test_a_body_that_nobody_can_read_is_tried_at_once(session: Session, other: S
         wait_for(lambda: heard.of("retry"))
         other.execute("COMMIT")
     assert heard.of("retry")[0].data["sqlstate"] == "55P03"
-
-
-def test_a_prepared_transaction_is_in_the_way(session: Session, other: Session) -> None:
-    if one(session, "SHOW max_prepared_transactions") == "0":
-        pytest.skip("this server keeps no prepared transactions")
-    session.execute("CREATE TABLE readings (id int)")
-    other.execute("BEGIN; INSERT INTO readings VALUES (1); PREPARE TRANSACTION 'forgotten'")
-    heard = Heard()
-    outcome = go(session, "ALTER TABLE readings ADD b int;", heard=heard, limits=replace(QUICK, deadline_s=0.5))
-    other.execute("ROLLBACK PREPARED 'forgotten'")
-    assert outcome.error is not None and "a prepared transaction" in outcome.error.sentence
 
 
 @pytest.fixture
