@@ -139,10 +139,16 @@ def wal(session: Session) -> int:
     return int(wire.send(session, _WAL_SQL).values[0][0] or 0)
 
 
-def find(session: Session, parts: Sequence[str]) -> int:
-    """The OID of a relation by the parts of its name, found as the session's search_path finds it; 0 for none."""
+def find(session: Session, parts: Sequence[str], *, by_index: bool = False) -> int:
+    """The OID of a relation by the parts of its name, found as the session's search_path finds it; 0 for none.
+
+    With `by_index` the name is an index's, and the OID is that of its table.
+    """
     quoted = ".".join('"' + part.replace('"', '""') + '"' for part in parts)
-    row = session.execute("SELECT pg_catalog.to_regclass(%s)::oid", (quoted,)).fetchone()
+    text = "SELECT pg_catalog.to_regclass(%s)::oid"
+    if by_index:
+        text = "SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = pg_catalog.to_regclass(%s)"
+    row = session.execute(text, (quoted,)).fetchone()
     return int(row[0] or 0) if row else 0
 
 

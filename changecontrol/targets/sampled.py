@@ -75,10 +75,7 @@ class Sampled:
             if not lock.parts:
                 yield from ((oid, lock.mode) for oid, one in self._known.before.items() if one.kind in STORED)
                 continue
-            oid = readings.find(self._session, lock.parts)
-            if lock.by_index and oid in self._known.before:
-                oid = self._known.before[oid].table
-            yield oid, lock.mode
+            yield readings.find(self._session, lock.parts, by_index=lock.by_index), lock.mode
 
     def _of_changed(
         self, files: Mapping[str, Any], relations: dict[int, readings.Relation]

@@ -25,7 +25,7 @@ _HELD_SQL = (
 class Sampler:
     """Samples `session` through `eye` around the block; without one it sees nothing.
 
-    Afterwards, by OID: `modes`, and `held_ms` from the first to the last sample.
+    Afterwards, by OID: `modes`, and `held_ms` from the first to the last sample and one interval more.
     """
 
     def __init__(self, session: Session, eye: Session | None) -> None:
@@ -60,4 +60,4 @@ class Sampler:
         for oid, mode in found:
             if mode in MODES:
                 self.modes.setdefault(oid, set()).add(MODES[mode])
-            self.held_ms[oid] = round((now - self._first.setdefault(oid, now)) * 1000, 3)
+            self.held_ms[oid] = round((now - self._first.setdefault(oid, now) + _EVERY_S) * 1000, 3)

@@ -142,13 +142,14 @@ def test_it_keeps_the_names_of_the_time_before(copy: Where) -> None:
 
 def test_it_samples_what_runs_outside_a_transaction(copy: Where) -> None:
     text = "CREATE INDEX CONCURRENTLY a_v ON a (v);\nREINDEX INDEX CONCURRENTLY a_v;\nVACUUM FULL a;\nVACUUM b;\n"
-    build, rebuild, full, vacuum = seen(copy, text + "DROP INDEX CONCURRENTLY a_v;\n")[:4]
+    build, rebuild, full, vacuum, drop = seen(copy, text + "DROP INDEX CONCURRENTLY a_v;\n")
     assert not any(one.exact for one in (build, rebuild, full, vacuum))
     assert (build.locks, build.indexes) == ({"public.a": "SHARE UPDATE EXCLUSIVE"}, ("public.a_v",))
     assert (rebuild.locks, rebuild.indexes) == ({"public.a": "SHARE UPDATE EXCLUSIVE"}, ("public.a_v",))
     assert full.locks == {"public.a": "ACCESS EXCLUSIVE"} and full.rewrites == ("public.a",)
     assert full.indexes == ("public.a_pkey", "public.a_v")
     assert vacuum.locks == {"public.b": "SHARE UPDATE EXCLUSIVE"} and not vacuum.rewrites
+    assert drop.locks == {"public.a": "SHARE UPDATE EXCLUSIVE"} and not drop.indexes
 
 
 def test_it_samples_a_lock_that_only_looking_can_find(copy: Where) -> None:
@@ -157,7 +158,7 @@ def test_it_samples_a_lock_that_only_looking_can_find(copy: Where) -> None:
         session.execute("CREATE INDEX big_t ON big (t); CLUSTER big USING big_t")
     (cluster,) = seen(copy, "CLUSTER;\n")
     assert cluster.locks == {"public.big": "ACCESS EXCLUSIVE"}
-    assert 0 < cluster.held_ms["public.big"] <= cluster.ms
+    assert 0 < cluster.held_ms["public.big"] <= cluster.ms + 2
 
 
 def test_it_keeps_what_a_failed_single_step_left(copy: Where) -> None:
@@ -228,3 +229,13 @@ def test_it_takes_no_snapshot_before_the_last_set_transaction(copy: Where) -> No
         "INSERT INTO b VALUES (1);\nCOMMIT;\n"
     )
     assert seen(copy, text)[-1].locks == {"public.a": "SHARE", "public.b": "ROW EXCLUSIVE"}
+
+
+def test_it_finds_whole_schemas_by_what_was_rebuilt_in_them(copy: Where) -> None:
+    with stage.registered(copy) as session:
+        session.execute("CREATE TABLE p (id int) PARTITION BY LIST (id)")
+        session.execute("CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); CREATE INDEX p_id ON p (id)")
+    rebuild, detach = seen(copy, "REINDEX SCHEMA public;\nALTER TABLE p DETACH PARTITION p1 CONCURRENTLY;\n")
+    assert rebuild.locks == {"public.a": "SHARE", "public.p1": "SHARE"}
+    assert rebuild.indexes == ("public.a_pkey", "public.p1_id_idx")
+    assert detach.locks == {"public.p": "SHARE UPDATE EXCLUSIVE", "public.p1": "ACCESS EXCLUSIVE"}
