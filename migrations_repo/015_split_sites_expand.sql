@@ -103,11 +103,11 @@ ALTER TABLE sites
     ALTER COLUMN country DROP NOT NULL,
     ALTER COLUMN time_zone DROP NOT NULL;
 
-CREATE TRIGGER zz_sites_site_places_from_old AFTER INSERT OR UPDATE ON sites
-    FOR EACH ROW EXECUTE FUNCTION sites_site_places_from_old();
-
 CREATE TRIGGER zz_sites_site_places_from_new AFTER INSERT OR UPDATE OR DELETE ON site_places
     FOR EACH ROW EXECUTE FUNCTION sites_site_places_from_new();
+
+CREATE TRIGGER zz_sites_site_places_from_old AFTER INSERT OR UPDATE ON sites
+    FOR EACH ROW EXECUTE FUNCTION sites_site_places_from_old();
 
 COMMIT;
 

@@ -10,6 +10,8 @@
 -- Rollback: lossless, the old columns are filled again from site_places
 -- =====================================================
 
+-- Both tables are locked in the order in which new code writes them, so neither waits for the other.
+
 BEGIN;
 
 DROP TRIGGER zz_sites_site_places_from_new ON site_places;

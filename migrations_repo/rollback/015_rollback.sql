@@ -8,7 +8,7 @@
 BEGIN;
 
 ALTER TABLE sites
-    ADD CONSTRAINT sites_place_present CHECK (num_nulls(country, time_zone) = 0) NOT VALID;
+    ADD CONSTRAINT sites_place_present CHECK (country IS NOT NULL AND time_zone IS NOT NULL) NOT VALID;
 
 COMMIT;
 
@@ -30,14 +30,16 @@ COMMIT;
 
 BEGIN;
 
-DROP TRIGGER zz_sites_site_places_from_new ON site_places;
-
 DROP TRIGGER zz_sites_site_places_from_old ON sites;
-
-DROP FUNCTION sites_site_places_from_new();
 
 DROP FUNCTION sites_site_places_from_old();
 
+COMMIT;
+
+BEGIN;
+
 DROP TABLE site_places;
+
+DROP FUNCTION sites_site_places_from_new();
 
 COMMIT;

@@ -37,6 +37,20 @@ COMMENT ON FUNCTION sites_site_places_from_old() IS 'Carries what old code write
 
 REVOKE EXECUTE ON FUNCTION sites_site_places_from_old() FROM PUBLIC;
 
+ALTER TABLE sites
+    ADD COLUMN country text,
+    ADD COLUMN time_zone text;
+
+COMMENT ON COLUMN sites.country IS 'Country of the site, two letters (ISO 3166-1)';
+COMMENT ON COLUMN sites.time_zone IS 'Time zone of the site (IANA name, such as Europe/Oslo)';
+
+CREATE TRIGGER zz_sites_site_places_from_old AFTER INSERT OR UPDATE ON sites
+    FOR EACH ROW EXECUTE FUNCTION sites_site_places_from_old();
+
+COMMIT;
+
+BEGIN;
+
 CREATE FUNCTION sites_site_places_from_new() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -64,16 +78,6 @@ $$;
 COMMENT ON FUNCTION sites_site_places_from_new() IS 'Carries what new code writes in site_places over to sites';
 
 REVOKE EXECUTE ON FUNCTION sites_site_places_from_new() FROM PUBLIC;
-
-ALTER TABLE sites
-    ADD COLUMN country text,
-    ADD COLUMN time_zone text;
-
-COMMENT ON COLUMN sites.country IS 'Country of the site, two letters (ISO 3166-1)';
-COMMENT ON COLUMN sites.time_zone IS 'Time zone of the site (IANA name, such as Europe/Oslo)';
-
-CREATE TRIGGER zz_sites_site_places_from_old AFTER INSERT OR UPDATE ON sites
-    FOR EACH ROW EXECUTE FUNCTION sites_site_places_from_old();
 
 CREATE TRIGGER zz_sites_site_places_from_new AFTER INSERT OR UPDATE OR DELETE ON site_places
     FOR EACH ROW EXECUTE FUNCTION sites_site_places_from_new();

@@ -143,13 +143,18 @@ END"""
     return forms.trigger_function(move.to_old, body, said, definer=True)
 
 
-def triggers(move: Split) -> str:
-    """Both triggers. They end by themselves: each writes only what differs."""
-    return forms.join(
+def _trigger_old(move: Split) -> str:
+    return (
         f"CREATE TRIGGER {_trigger(move.to_new)} AFTER INSERT OR UPDATE ON {move.old.sql}\n"
-        f"    FOR EACH ROW EXECUTE FUNCTION {move.to_new.sql}();",
+        f"    FOR EACH ROW EXECUTE FUNCTION {move.to_new.sql}();"
+    )
+
+
+def _trigger_new(move: Split) -> str:
+    """The two triggers end by themselves: each writes only what differs."""
+    return (
         f"CREATE TRIGGER {_trigger(move.to_old)} AFTER INSERT OR UPDATE OR DELETE ON {move.new.sql}\n"
-        f"    FOR EACH ROW EXECUTE FUNCTION {move.to_old.sql}();",
+        f"    FOR EACH ROW EXECUTE FUNCTION {move.to_old.sql}();"
     )
 
 
@@ -197,11 +202,14 @@ def _expand(move: Split) -> Member:
                 _from_new(move),
                 _create(move),
                 forms.comment_on("TABLE", new.sql, move.comment),
-                triggers(move),
+                _trigger_new(move),
+                _trigger_old(move),
             ),
             touch,
         ),
-        rollback_sql=forms.block(*_drop_both(move), f"DROP TABLE {new.sql};"),
+        rollback_sql=forms.join(
+            forms.block(*_drop_both(move)[1::2]), forms.block(f"DROP TABLE {new.sql};", _drop_both(move)[2])
+        ),
         verify_sql=forms.join(
             forms.has_trigger(old, names.named("zz", move.to_new.name.text), what="carries to the new table"),
             forms.has_trigger(new, names.named("zz", move.to_old.name.text), what="carries to the old table"),
@@ -250,10 +258,12 @@ def _contract(move: Split) -> Member:
         requires_release=move.release,
         forward_sql=forms.block(*_drop_both(move), f"ALTER TABLE {old.sql}\n{drops};"),
         rollback_sql=forms.join(
-            forms.block(_from_old(move), _from_new(move), f"ALTER TABLE {old.sql}\n{adds};", triggers(move)),
+            forms.block(_from_old(move), f"ALTER TABLE {old.sql}\n{adds};", _trigger_old(move)),
+            forms.block(_from_new(move), _trigger_new(move)),
             fill,
         ),
         verify_sql=forms.join(*(forms.lacks_column(old, one) for one, _type in move.columns), _there(move)),
+        notes=("Both tables are locked in the order in which new code writes them, so neither waits for the other.",),
         rollback_notes=(
             f"The columns come back as the last ones and are filled by touching the rows of {new.name.text}, under "
             "their locks. What else they had of comments, indexes, constraints and rights has to stand here too.",
