@@ -18,7 +18,7 @@ from changecontrol.local.places import make_folder
 from changecontrol.local.supervisor import Supervisor
 from changecontrol.local.testing import Servers
 from changecontrol.management.journey import Journey
-from changecontrol.models import ChangeRequest
+from changecontrol.models import ChangeRequest, Target
 from changecontrol.rules.lifecycle import Status
 from tests import factories
 
@@ -49,6 +49,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self.port}"
         self.dsns = {name: factories.empty_database(servers, name) for name in ENVIRONMENTS}
         self.references = {name: f"env:CHANGECONTROL_TARGET_{name.upper()}" for name in ENVIRONMENTS}
+        self.places: list[Target] = []
         self.told: list[str] = []
         self.journey = Journey(password=factories.PASSWORD, say=self.told.append, patience=PATIENCE_S)
         self._supervisor = Supervisor(on_event=self.told.append)
@@ -69,7 +70,11 @@ class Stack:
                 "SECRET_KEY": os.environ["SECRET_KEY"],
             }
         )
-        own = {name: {f"CHANGECONTROL_TARGET_{name.upper()}": self.dsns[name]} for name in ENVIRONMENTS}
+        sandbox = {
+            "CHANGECONTROL_SANDBOX": "env:CHANGECONTROL_SANDBOX_DSN",
+            "CHANGECONTROL_SANDBOX_DSN": self.servers.target("development").dsn(),
+        }
+        own = {name: {f"CHANGECONTROL_TARGET_{name.upper()}": self.dsns[name], **sandbox} for name in ENVIRONMENTS}
         programs = here.programs(env, own)
         self._supervisor.start_programs([one for one in programs if one.name != "beat"])
         self._supervisor.wait_for("web", lambda _: self._healthy(), seconds=READY_S)
@@ -100,7 +105,7 @@ class Stack:
 
     def found(self) -> ChangeRequest:
         """Register the targets and walk migration 001 to production: what everything else rests on."""
-        self.journey.set_up_places(self.references)
+        self.places = self.journey.set_up_places(self.references)
         return self.journey.walk(1, until=Status.DEPLOYED)
 
     def add(self, name: str, forward: str, rollback: str, *, verify: str = "") -> int:
