@@ -10,7 +10,6 @@ import pytest
 
 from changecontrol import linting
 from changecontrol.rules.finding import Finding
-from changecontrol.rules.observed import Observed
 from changecontrol.rules.policy import Policy
 from changecontrol.rules.topics import merged
 
@@ -90,19 +89,22 @@ def theirs(rule: str, line: int = 1) -> Finding:
     return Finding(f"squawk/{rule}", "warning", "a.sql", line, 5, "…")
 
 
-def test_the_same_thing_is_said_once() -> None:
+def test_what_ours_decide_is_said_by_ours_alone() -> None:
     both = [ours("drop-column")]
     assert merged(both, [theirs("ban-drop-column")], policy=Policy()) == both
+    assert merged([], [theirs("changing-column-type")], policy=Policy()) == []
 
 
-def test_the_same_thing_elsewhere_is_said_as_well() -> None:
-    assert len(merged([ours("drop-column", 60)], [theirs("ban-drop-column", 3)], policy=Policy())) == 2
+def test_what_only_squawk_says_is_kept() -> None:
+    assert merged([ours("drop-column")], [theirs("prefer-text-field")], policy=Policy())[1:] == [
+        theirs("prefer-text-field")
+    ]
 
 
-def test_where_a_rehearsal_looked_it_decides() -> None:
-    looked = Observed(1, 1, 1.0, line=1, column=1, sql="ALTER TABLE t ALTER v TYPE text", file="a.sql")
-    assert merged([], [theirs("changing-column-type")], policy=Policy(), observed=[looked]) == []
-    assert len(merged([], [theirs("prefer-text-field")], policy=Policy(), observed=[looked])) == 1
+def test_advice_about_the_same_place_is_said_once_and_elsewhere_as_well() -> None:
+    key = ours("integer-primary-key", 3)
+    assert merged([key], [theirs("prefer-bigint-over-int", 4)], policy=Policy()) == [key]
+    assert len(merged([key], [theirs("prefer-bigint-over-int", 60)], policy=Policy())) == 2
 
 
 def test_the_policy_may_raise_a_rule_of_squawk() -> None:

@@ -20,7 +20,7 @@ from changecontrol.rules.plan import Script
 from changecontrol.rules.policy import Policy
 from changecontrol.rules.topics import merged
 
-__all__ = ["ALL_RULES", "Context", "final", "static"]
+__all__ = ["ALL_RULES", "Context", "final", "merged", "ordered", "severe", "static"]
 
 #: Every rule there is, by name: severity, why, the safe way.
 ALL_RULES: dict[str, Rule] = {**RULES, **observations.RULES}
@@ -62,7 +62,12 @@ def final(
     for more in overruling.further(tuple(found)):
         found.append(replace(written(more.hit, more.at, policy), basis="observed"))
     found = overruling.confirmed(found)
-    return ordered(merged(found, squawk_findings, policy=policy, observed=observed))
+    return ordered(merged(found, squawk_findings, policy=policy))
+
+
+def severe(found: Iterable[Finding], policy: Policy) -> list[Finding]:
+    """Give findings from elsewhere, such as those a Script carries, the severities that the policy says."""
+    return [replace(one, severity=policy.severities.get(one.rule, one.severity)) for one in found]
 
 
 def ordered(found: Iterable[Finding]) -> list[Finding]:

@@ -153,7 +153,7 @@ _BY_KIND: dict[str, Callable[[Any], LockClass]] = {
     "AlterOwnerStmt": _by_object_type,
     "AlterTableStmt": _alter_table,
     "CommentStmt": _comment,
-    "CreateForeignTableStmt": lambda node: _create_table(node.base),
+    "CreateForeignTableStmt": lambda node: _create_table(node.base_stmt),
     "CreatePublicationStmt": lambda node: PATIENT,
     "CreateStatsStmt": lambda node: PATIENT,
     "CreateStmt": _create_table,

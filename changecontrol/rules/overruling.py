@@ -101,10 +101,10 @@ class Overruling:
 
     def further(self, known: Sequence[Finding]) -> Iterator[Further]:
         """What the rehearsal shows beyond the predictions that stand; and notes what it confirms."""
-        emptied = list(seen.emptied(self.observed))
+        emptied = list(seen.emptied(self.observed, self.context))
         traces = list(self.difference.traces()) if self.compared else []
         touched = self.difference.touched
-        locks = [*seen.unexplained_locks(self.observed, touched)] if self.compared else []
+        locks = [*seen.unexplained_locks(self.observed, touched, self.context)] if self.compared else []
         for fact in (*self.facts, *emptied, *locks):
             if not self._told(fact, known):
                 yield Further(Hit(fact.rule, fact.names), fact.at)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from changecontrol.rules.finding import Finding
-from changecontrol.rules.observed import Observed
 from changecontrol.rules.policy import Policy
 
 #: squawk's rule to its severity here; a rule that is not named is a warning, one that begins with prefer- a note.
@@ -31,8 +30,16 @@ OURS: dict[str, tuple[str, ...]] = {
     "ban-drop-database": (),
     "ban-drop-default": ("drop-default",),
     "ban-drop-not-null": ("drop-not-null",),
+    "ban-drop-domain": ("drop-type",),
+    "ban-drop-extension": ("drop-extension",),
+    "ban-drop-function": ("drop-function",),
+    "ban-drop-policy": ("drop-policy",),
+    "ban-drop-schema": ("drop-schema",),
+    "ban-drop-sequence": ("drop-sequence",),
     "ban-drop-table": ("drop-table", "drop-protected-table"),
+    "ban-drop-type": ("drop-type",),
     "ban-drop-view": ("drop-view",),
+    "ban-disable-trigger": ("disable-trigger",),
     "ban-truncate-cascade": ("truncate",),
     "changing-column-type": ("change-type", "change-type-using"),
     "constraint-missing-not-valid": ("add-check", "add-foreign-key", "add-unique", "add-exclusion"),
@@ -48,8 +55,8 @@ OURS: dict[str, tuple[str, ...]] = {
     "require-concurrent-reindex": ("reindex",),
     "require-enum-value-ordering": ("enum-add-value",),
 }
-#: What our rules decide wholly: where a rehearsal says it is harmless, squawk's guess goes away as well.
-_DECIDED = frozenset(name for name in OURS if not name.startswith(("prefer-", "require-enum")))
+#: What our rules decide wholly: they parse all that squawk parses, know what the file made itself, and are measured.
+_DECIDED = frozenset(name for name in OURS if not name.startswith(("prefer-", "require-enum", "identifier")))
 
 
 def severity(rule: str) -> str:
@@ -57,26 +64,20 @@ def severity(rule: str) -> str:
     return SEVERITY.get(rule, "note" if rule.startswith("prefer-") else "warning")
 
 
-def merged(
-    ours: Sequence[Finding], squawk: Sequence[Finding], *, policy: Policy, observed: Sequence[Observed] = ()
-) -> list[Finding]:
-    """Ours and what squawk says beyond them. `observed`: the statements a rehearsal looked at."""
-    kept = [one for one in squawk if not _said(one, ours, observed)]
+def merged(ours: Sequence[Finding], squawk: Sequence[Finding], *, policy: Policy) -> list[Finding]:
+    """Ours, and what squawk says beyond them."""
+    kept = [one for one in squawk if not _said(one, ours)]
     return [*ours, *(replace(one, severity=policy.severities.get(one.rule, one.severity)) for one in kept)]
 
 
-def _said(one: Finding, ours: Sequence[Finding], observed: Sequence[Observed]) -> bool:
+def _said(one: Finding, ours: Sequence[Finding]) -> bool:
     rule = one.rule.removeprefix("squawk/")
-    if rule in _DECIDED and _statement(one, [(seen.file, seen.line, seen.sql) for seen in observed if not seen.error]):
-        return True
     same = OURS.get(rule, ())
-    return any(other.rule in same and other.file == one.file and _near(other, one) for other in ours)
+    return rule in _DECIDED or any(
+        other.rule in same and other.file == one.file and _near(other, one) for other in ours
+    )
 
 
 def _near(ours: Finding, squawk: Finding) -> bool:
     """Ours stands at the beginning of the statement, squawk's at the part it means."""
     return ours.line <= squawk.line <= ours.line + 40
-
-
-def _statement(one: Finding, statements: Sequence[tuple[str, int, str]]) -> bool:
-    return any(file == one.file and line <= one.line <= line + sql.count("\n") for file, line, sql in statements)

@@ -57,4 +57,4 @@ def judge(
         )
 
     found = [*final(False, proof.statements, changed), *final(True, proof.rollback_statements, {})]
-    return judging.ordered([*predicted.carried, *found, *proof.findings])
+    return judging.ordered([*judging.severe([*predicted.carried, *proof.findings], policy), *found])

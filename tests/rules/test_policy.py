@@ -6,6 +6,7 @@ import pytest
 
 from changecontrol.rules.policy import (
     DEFAULT_ROUTING,
+    Limits,
     Policy,
     PolicyNotToml,
     PolicyUnknownKey,
@@ -27,10 +28,14 @@ def test_it_reads_everything_a_policy_can_say() -> None:
         reviews = ["compliance review"]
         [severities]
         add-column-if-not-exists = "error"
+        [limits]
+        rows_in_one_transaction = 50
+        certificate_days = 7
     """)
     assert policy.protected_tables == ("record_audit",)
     assert policy.routing == (RoutingRule("mine", ("compliance review",), ("deletes",), ("DeleteStmt",), ("sites",)),)
     assert policy.severities == {"add-column-if-not-exists": "error"}
+    assert policy.limits == Limits(rows_in_one_transaction=50, certificate_days=7)
 
 
 def test_it_routes_by_the_built_in_rules_without_a_file() -> None:
@@ -78,6 +83,11 @@ def test_it_takes_columns_named_after_hashes_for_hashed() -> None:
         ("routing = 'none'", PolicyWrongValue, 1),
         ("severities = 3", PolicyWrongValue, 1),
         ("[severities]\nempty-rollback = 'fatal'", PolicyWrongValue, 2),
+        ("limits = 5", PolicyWrongValue, 1),
+        ("[limits]\n\nrows = 5", PolicyUnknownKey, 3),
+        ("[limits]\nrows_in_one_transaction = 0", PolicyWrongValue, 2),
+        ("[limits]\ncertificate_days = 1\nrehearsal_minutes = true", PolicyWrongValue, 3),
+        ("[limits]\nsandbox_bytes = '20 GB'", PolicyWrongValue, 2),
     ],
 )
 def test_it_refuses_what_it_does_not_know_and_names_the_line(text: str, refusal: type, line: int) -> None:

@@ -59,6 +59,8 @@ CASES: list[tuple[str, str, tuple[str, ...]]] = [
     ("CALL p()", "strong", ()),
     ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "none", ()),
     ('UPDATE "My Table" SET a = 1', "write", ("My Table",)),
+    ("CREATE FOREIGN TABLE f (a int) SERVER s", "none", ("f",)),
+    ("CREATE FOREIGN TABLE f PARTITION OF t DEFAULT SERVER s", "strong", ("f", "t")),
 ]
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from changecontrol.rules.context import quoted
+from changecontrol.rules.context import last, quoted
 from changecontrol.rules.hazards.around import Around, alters_table, commands, definition, relation
 from changecontrol.rules.hazards.rule import Hit, Proof, Rule
 from changecontrol.rules.hazards.types import is_json, serial, type_name
@@ -207,9 +207,7 @@ def _computed(said: dict[str, str], column: Any, kinds: dict[str, Any], around: 
         yield Hit("add-column-rewrites", {**said, "what": "an identity numbers the rows"})
     elif "CONSTR_GENERATED" in kinds and kinds["CONSTR_GENERATED"].generated_kind != "v":
         yield Hit("add-column-rewrites", {**said, "what": "a stored generated column"})
-    elif around.context and any(
-        known.split(".")[-1] == names(column.type_name.names)[-1] for known in around.context.domains
-    ):
+    elif around.context and any(last(known) == names(column.type_name.names)[-1] for known in around.context.domains):
         yield Hit("add-column-rewrites", {**said, "what": "a domain may check each value"}, severity="warning")
     elif "CONSTR_DEFAULT" in kinds:
         doubtful = ""

@@ -43,7 +43,7 @@ def made(node: Any) -> Iterator[tuple[str, str]]:
     if kind == "CreateStmt":
         yield "relation", node.relation.relname
     elif kind == "CreateForeignTableStmt":
-        yield "relation", node.base.relation.relname
+        yield "relation", node.base_stmt.relation.relname
     elif kind == "CreateTableAsStmt":
         yield "relation", node.into.rel.relname
     elif kind == "SelectStmt" and node.HasField("into_clause"):

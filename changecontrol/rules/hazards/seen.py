@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from changecontrol.rules.context import Context, same
 from changecontrol.rules.hazards.rule import Proof, Rule
@@ -89,14 +89,28 @@ def facts(observed: Sequence[Observed], *, context: Context, rows_limit: int) ->
     found: list[Fact] = []
     new: set[str] = set()
     steps: dict[tuple[str, int], _Transaction] = {}
-    for one in observed:
+    for whole in observed:
+        one = _of_what_was_there(whole, context)
         new.update(one.new)
         step = steps.setdefault((one.file, one.step), _Transaction())
         for table, mode in one.locks.items():
             if STRENGTH.get(mode, 0) > STRENGTH.get(step.locks.get(table, ""), 0):
                 step.locks[table] = mode
-        found += _of_statement(one, step, new, context, rows_limit)
+        found += [replace(fact, at=whole) for fact in _of_statement(one, step, new, context, rows_limit)]
     return found
+
+
+def _of_what_was_there(one: Observed, context: Context) -> Observed:
+    """Leave out what the context does not know: for a rollback that is what its migration made."""
+    if not context.tables:
+        return one
+    return replace(
+        one,
+        locks={name: mode for name, mode in one.locks.items() if name in context.tables},
+        rewrites=tuple(name for name in one.rewrites if name in context.tables),
+        scans={name: count for name, count in one.scans.items() if name in context.tables},
+        rows={name: count for name, count in one.rows.items() if name in context.tables},
+    )
 
 
 def _of_statement(
@@ -188,19 +202,20 @@ def _of_two(one: Observed, step: _Transaction, context: Context) -> Iterator[Fac
         yield Fact("two-tables-locked", one, {"table": exclusive[0], "other": other})
 
 
-def unexplained_locks(observed: Sequence[Observed], touched: Sequence[str]) -> Iterator[Fact]:
+def unexplained_locks(observed: Sequence[Observed], touched: Sequence[str], context: Context) -> Iterator[Fact]:
     """Strong locks that code takes on relations of which the catalog difference shows nothing (`touched` names)."""
     for one in observed:
         if one.kind not in OPAQUE or one.rewrites or one.indexes:
             continue
-        for table, mode in one.locks.items():
+        for table, mode in _of_what_was_there(one, context).locks.items():
             if STRENGTH.get(mode, 0) >= BLOCKS_WRITERS and not any(same(table, name) for name in touched):
                 yield Fact("opaque-lock", one, {"table": table, "mode": mode})
                 break
 
 
-def emptied(observed: Sequence[Observed]) -> Iterator[Fact]:
+def emptied(observed: Sequence[Observed], context: Context) -> Iterator[Fact]:
     """Tables that code emptied: a new file that the server did not call a rewrite."""
     for one in observed:
         if one.kind in OPAQUE and not any("rewriting table" in said for said in one.says):
-            yield from (Fact("truncate", one, {"name": table, "table": table}) for table in one.rewrites)
+            for table in _of_what_was_there(one, context).rewrites:
+                yield Fact("truncate", one, {"name": table, "table": table})

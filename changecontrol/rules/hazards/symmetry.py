@@ -65,5 +65,5 @@ def dropped(node: Any) -> Iterator[tuple[str, str]]:
             yield "function", parts[-1]
         elif what in ("type", "domain"):
             yield "type", parts[-1]
-        else:
+        elif parts:
             yield "relation", parts[-1]
