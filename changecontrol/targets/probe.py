@@ -35,6 +35,8 @@ _SETTINGS_SQL = (
 )
 #: These take no snapshot, so that SET TRANSACTION may still follow; our own reading would take one.
 _QUIET = frozenset({"VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt"})
+#: So many remarks of the server are kept of a statement: a loop in a function can cause any number.
+_SAYS = 200
 _SET_TRANSACTION = re.compile(r"SET\s+TRANSACTION\b", re.I)
 
 
@@ -155,7 +157,7 @@ class Probe:
             sql=statement.sql,
             kind=statement.kind,
             file=statement.source,
-            says=tuple(self._says),
+            says=tuple(dict.fromkeys(self._says))[:_SAYS],
             error=_said(error) if error else "",
         )
 
@@ -164,7 +166,7 @@ class Probe:
         before = self._last
         if before is None:  # only SET so far, and perhaps LOCK, whose locks are seen with the next statement
             return replace(seen, settings=self._known.left_changed({}, readings.settings(self._session)))
-        after = self._last = readings.read(self._session)
+        after = self._last = readings.read(self._session, before)
         found = self._known.compare(before, after)
         tables = self._known.worked_through(found, after.relations)
         return replace(seen, **found, sizes=self._known.sizes(self._session, tables), reported=self._rows)

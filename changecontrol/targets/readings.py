@@ -98,16 +98,18 @@ class Reading:
     changed: Mapping[int, int] = field(default_factory=dict)
 
 
-def read(session: Session) -> Reading:
-    """Read the state of the current transaction. Raises psycopg.Error."""
+def read(session: Session, before: Reading) -> Reading:
+    """Read the state of the current transaction. Raises psycopg.Error.
+
+    Only what is locked is read; what was counted `before` of another relation stays the count to compare with.
+    """
     result = session.pgconn.exec_params(_READING_SQL.encode(), [])
     if result.status != pq.ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(result)
     rows = [[_text(result, row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
     modes: dict[int, frozenset[str]] = {}
     relations: dict[int, Relation] = {}
-    scanned: dict[int, int] = {}
-    changed: dict[int, int] = {}
+    scanned, changed = dict(before.scanned), dict(before.changed)
     for _lsn, _replication, _security, relation, held, kind, name, file, table, read_rows, changed_rows in rows:
         if not relation:
             continue

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from changecontrol.rules.observed import Observed
-from changecontrol.targets.connection import Session, Where
+from changecontrol.targets.connection import Session, Where, connect
 from changecontrol.targets.outcome import Event
 from changecontrol.targets.probe import Probe
 from changecontrol.targets.runner import run
@@ -42,6 +42,16 @@ def test_it_tells_each_statement_apart(copy: Where) -> None:
     assert update.locks == {"public.a": "ROW EXCLUSIVE"} and update.rows == {"public.a": 2000}
     assert create.new == ("public.n",) and not create.locks
     assert update.wal_bytes > 100_000 > select.wal_bytes
+
+
+def test_what_the_session_read_before_is_not_the_scripts(copy: Where) -> None:
+    with connect(copy, application_name="test") as session:
+        session.execute("SELECT count(*) FROM a")  # the server hands its counts on only once a second
+        probe = Probe(session)
+        text = script("BEGIN;\nSELECT 1;\nALTER TABLE a ADD c int;\nCOMMIT;\n")
+        assert run(session, script=text, order=order(text), probe=probe).state == "succeeded"
+        probe.close()
+    assert [dict(one.scans) for one in probe.observed] == [{}, {}]
 
 
 def test_it_holds_a_lock_from_its_statement_to_the_commit(copy: Where) -> None:
