@@ -95,7 +95,10 @@ class Bench:
         session = self.session
         self._fence += 1
         probe = Probe(session) if observe else None
-        roles = borrowed_roles.known(session) if borrowed_roles.make_roles([script]) else None
+        roles = None
+        if borrowed_roles.make_roles([script]):
+            roles = borrowed_roles.known(session)
+            borrowed_roles.announce(session, [script])
         with self._timed(name) as entry:
             outcome = run(
                 session,

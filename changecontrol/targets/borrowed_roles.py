@@ -5,10 +5,12 @@ Roles belong to the whole cluster, so they outlive the database they were made f
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -18,6 +20,10 @@ from changecontrol.targets.connection import Session
 
 #: The comments that mark a role as ours to drop: one that a copy needed, and one that a script made on it.
 NEEDED, MADE = "made for a sandbox of Change Control", "made by a script in a sandbox of Change Control"
+
+#: Begins the comment on a sandbox's database: which roles its scripts are going to make.
+_ANNOUNCES = "Sandbox of Change Control. Its scripts may make these roles: "
+_CREATED = re.compile(r'\b(?:ROLE|USER|GROUP)\s+(?:IF\s+NOT\s+EXISTS\s+)?("(?:[^"]|"")+"|[a-z_][\w$]*)', re.I)
 
 _NAME = r'("(?:[^"]|"")+"|[a-z_][\w$]*)'
 _IN_DUMP = (
@@ -62,7 +68,8 @@ def ensure(admin: Session, roles: Iterable[Role]) -> None:
     for role in roles:
         name = sql.Identifier(role.name)
         if role.name not in there:
-            with suppress(psycopg.errors.DuplicateObject):  # another copy made it at this very moment
+            # another copy may have made it at this very moment; a role without its mark would stay for ever
+            with suppress(psycopg.errors.DuplicateObject), admin.transaction():
                 admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
                 _mark(admin, role.name, NEEDED)
             for attribute in role.attributes:
@@ -80,6 +87,41 @@ def known(conn: psycopg.Connection) -> set[str]:
 def make_roles(scripts: Iterable[Script | None]) -> bool:
     """Whether a script may make a role at all: the word is in its text."""
     return any("role" in one.sql.lower() or "user" in one.sql.lower() for s in scripts if s for one in s.statements)
+
+
+def announce(conn: psycopg.Connection[Any], scripts: Iterable[Script | None]) -> None:
+    """Note on the sandbox's database which roles these scripts may make, before they do.
+
+    When we are killed before `mark_new`, the sweep finds them there.
+    """
+    texts = [one.sql for script in scripts if script for one in script.statements]
+    names = {_plain(name) for text in texts for name in _CREATED.findall(text)} - known(conn)
+    names |= announced(conn, conn.info.dbname)
+    note = _ANNOUNCES + json.dumps(sorted(names))
+    with suppress(psycopg.Error):
+        conn.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(conn.info.dbname), sql.Literal(note))
+        )
+
+
+def announced(conn: psycopg.Connection[Any], database: str) -> set[str]:
+    """The roles that the scripts of a sandbox were going to make."""
+    row = conn.execute(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (database,)
+    ).fetchone()
+    note = str(row[0] or "") if row else ""
+    return set(json.loads(note.removeprefix(_ANNOUNCES))) if note.startswith(_ANNOUNCES) else set()
+
+
+def mark_announced(admin: Session, database: str) -> None:
+    """Mark the roles that a sandbox made whose maker was killed."""
+    for name in announced(admin, database) & known(admin):
+        with suppress(psycopg.Error):
+            _mark(admin, name, MADE)
+
+
+def _plain(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
 
 
 def mark_new(conn: psycopg.Connection, *, before: set[str], scripts: Iterable[Script | None]) -> None:

@@ -75,6 +75,7 @@ def sweep(server: Where, *, older_than_s: int = 0) -> tuple[str, ...]:
             (rf"^{PREFIX}\d+_", older_than_s),
         ).fetchall()
         for (name,) in rows:
+            borrowed_roles.mark_announced(admin, name)
             _drop(admin, name)
         _drop_roles(admin)
     return tuple(name for (name,) in rows)
@@ -94,7 +95,10 @@ def build(
     """
     with connect(where, application_name="sandbox build") as session:
         ledger.bootstrap(session, target_uuid=_NOBODY, environment="sandbox", actor="sandbox")
-        roles = borrowed_roles.known(session) if borrowed_roles.make_roles(scripts) else None
+        roles = None
+        if borrowed_roles.make_roles(scripts):
+            roles = borrowed_roles.known(session)
+            borrowed_roles.announce(session, scripts)
         for place, script in enumerate(scripts, start=1):
             order = Order(
                 change_code="sandbox",

@@ -16,7 +16,7 @@ from changecontrol.rules.lifecycle import OPEN_STATES, Effect, State
 from changecontrol.services import ledger_copies, progress
 from changecontrol.targets import ledger
 from changecontrol.web import words
-from tests.kill.stage import BATCHES, INDEXED, ROWS, STEPS, Stage
+from tests.kill.stage import BATCHES, INDEXED, ROWS, STEPS, Stage, mark
 
 Rows = list[ledger.LedgerRow]
 
@@ -34,7 +34,7 @@ def disagreements(stages: dict[int, Stage], client: Client) -> Iterator[str]:
             for execution in executions.filter(change__migration_number=number).order_by("fence"):
                 for said in (*_of_execution(execution, ours), *_of_page(execution, ours, client)):
                     yield f"{target.name} {number:03d} {execution.code}: {said}"
-            for said in _of_migration(stage, number, ours):
+            for said in of_migration(stage, number, ours):
                 yield f"{target.name} {number:03d}: {said}"
 
 
@@ -101,7 +101,7 @@ def _is_done(row: ledger.LedgerRow) -> bool:
     return row.kind == "done" or (row.kind == "resolved" and bool(row.detail.get("done")))
 
 
-def _of_migration(stage: Stage, number: int, rows: Rows) -> Iterator[str]:
+def of_migration(stage: Stage, number: int, rows: Rows) -> Iterator[str]:
     """Exactly once: in the ledger since it was last taken back, in the catalog, and in the rows."""
     net = ledger.net(rows, migration=number)
     if net.effect not in ("complete", "none"):
@@ -144,7 +144,7 @@ def _of_catalog(stage: Stage, number: int, *, on: bool) -> Iterator[str]:
         )
         if indexes != ([(True,)] if on else []):
             yield f"indexes on {table}, valid: {indexes}"
-    tallied = _count(stage, "SELECT 1 FROM tally WHERE migration = %s", number)
+    tallied = _count(stage, "SELECT 1 FROM tally WHERE migration = %s", mark(number))
     if tallied != int(on):
         yield f"tallied {tallied} times"
     if on and (wrong := _count(stage, f"SELECT 1 FROM thing WHERE a_{n} IS DISTINCT FROM id OR b_{n} <> 1")):

@@ -53,7 +53,7 @@ COMMIT;
 
 BEGIN;
 ALTER TABLE thing ADD COLUMN b_{n} integer NOT NULL DEFAULT 0;
-INSERT INTO tally (migration) VALUES ({number});
+INSERT INTO tally (migration) VALUES ({mark});
 SELECT hold('second');
 COMMIT;
 
@@ -77,7 +77,7 @@ DROP INDEX CONCURRENTLY IF EXISTS tally_{n};
 DROP INDEX CONCURRENTLY IF EXISTS part_{n};
 
 BEGIN;
-DELETE FROM tally WHERE migration = {number};
+DELETE FROM tally WHERE migration = {mark};
 ALTER TABLE thing DROP COLUMN IF EXISTS b_{n};
 ALTER TABLE thing DROP COLUMN IF EXISTS a_{n};
 SELECT hold('back');
@@ -85,13 +85,18 @@ COMMIT;
 """
 
 
+def mark(number: int) -> int:
+    """What a migration adds to the table `tally`: nothing that a rehearsal would make up."""
+    return 900_000_000 + number
+
+
 def write_folder(folder: Path, *, migrations: int) -> Path:
     """Write that many migrations with their rollbacks; none depends on another."""
     (folder / "rollback").mkdir(parents=True)
     for number in range(1, migrations + 1):
         n = f"{number:03d}"
-        (folder / f"{n}_small.sql").write_text(header(n, "none") + FORWARD.format(n=n, number=number))
-        (folder / "rollback" / f"{n}_rollback.sql").write_text(ROLLBACK.format(n=n, number=number))
+        (folder / f"{n}_small.sql").write_text(header(n, "none") + FORWARD.format(n=n, mark=mark(number)))
+        (folder / "rollback" / f"{n}_rollback.sql").write_text(ROLLBACK.format(n=n, mark=mark(number)))
     return folder
 
 

@@ -15,7 +15,7 @@ from changecontrol.services import executing
 from changecontrol.services.recording import ANONYMOUS, WORKER, acting
 from tests import factories
 from tests.kill import compare
-from tests.kill.stage import Stage, write_folder
+from tests.kill.stage import Stage, mark, write_folder
 from tests.kill.test_kills import _add_target
 
 
@@ -38,7 +38,7 @@ def test_it_sees_what_disagrees(servers: Servers, tmp_path: Path, monkeypatch: p
     assert said() == ""
     stage.ask("DROP INDEX part_001")
     assert "indexes on part, valid: []" in said()
-    stage.ask("INSERT INTO tally VALUES (1)")
+    stage.ask(f"INSERT INTO tally VALUES ({mark(1)})")
     assert "tallied 2 times" in said()
     stage.ask("UPDATE thing SET b_001 = 2 WHERE id < 4")
     assert "3 rows not filled exactly once" in said()
