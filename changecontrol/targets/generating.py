@@ -6,7 +6,7 @@ table stays empty, and the server's own words say why.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -38,20 +38,21 @@ def fill(session: Session, *, tables: Collection[str], rows: int) -> Made:
     try:
         session.execute("SET statement_timeout = '20s'")
         for table in _ordered(known):
-            if not table.partitioned and _is_empty(session, table):
+            if not table.partitioned and _has_no_rows(session, table.name):
                 _fill(session, table, known, rows, made)
     finally:
         session.pin()
     return made
 
 
-def clear(session: Session, tables: Mapping[str, int], standing: Mapping[str, int | None]) -> bool:
-    """Take the rows away again and put the sequences where they stood; False where the database does not let us."""
-    names = sql.SQL(", ").join(sql.SQL(name) for name in tables)
+def clear(session: Session, tables: Sequence[str], standing: Mapping[str, int | None]) -> bool:
+    """Take the rows away again and put the sequences where they stood; False where the database does not let us.
+
+    `tables` in the order of filling: what refers to others comes behind them.
+    """
     try:
         with session.transaction():
-            if tables:
-                session.execute(sql.SQL("TRUNCATE ONLY {}").format(names))
+            _empty(session, tables)
             for name, last in standing.items():
                 if last is None:
                     session.execute(
@@ -61,11 +62,31 @@ def clear(session: Session, tables: Mapping[str, int], standing: Mapping[str, in
                     )
                 else:
                     session.execute("SELECT setval(to_regclass(%s), %s)", (name, last))
-    except psycopg.Error:
+    except (psycopg.Error, _Swallowed):
         if session.closed:
             raise
         return False
     return True
+
+
+class _Swallowed(Exception):
+    """A rule kept rows that were to be deleted."""
+
+
+def _empty(session: Session, tables: Sequence[str]) -> None:
+    try:
+        with session.transaction():
+            if tables:  # all at once: they may refer to each other
+                session.execute(sql.SQL("TRUNCATE ONLY {}").format(sql.SQL(", ONLY ").join(map(sql.SQL, tables))))
+        return
+    except psycopg.Error:
+        if session.closed:
+            raise
+    for name in reversed(tables):
+        session.execute(sql.SQL("DELETE FROM ONLY {}").format(sql.SQL(name)))
+    for name in tables:
+        if not _has_no_rows(session, name):
+            raise _Swallowed(name)
 
 
 def _ordered(known: Mapping[int, Table]) -> Iterator[Table]:
@@ -86,8 +107,8 @@ def _ordered(known: Mapping[int, Table]) -> Iterator[Table]:
         yield from visit(table.oid, ())
 
 
-def _is_empty(session: Session, table: Table) -> bool:
-    row = session.execute(f"SELECT NOT EXISTS (SELECT FROM ONLY {table.name})".encode()).fetchone()  # noqa: S608
+def _has_no_rows(session: Session, name: str) -> bool:
+    row = session.execute(f"SELECT NOT EXISTS (SELECT FROM ONLY {name})".encode()).fetchone()  # noqa: S608
     return bool(row and row[0])
 
 

@@ -82,7 +82,8 @@ class Proof:
         self.not_generated = dict(made.reasons)
         now = marked(self.bench.session)
         grown = {name for name, mark in now.items() if mark[2] and not filled[name][2]}
-        self.generated = {name: made.rows.get(name, 0) for name in grown}
+        by_triggers = sorted(grown - made.rows.keys())
+        self.generated = {name: made.rows.get(name, 0) for name in (*made.rows, *by_triggers) if name in grown}
         self._rows_there = bool(grown)
 
     def _forward(self, before: Shot) -> bool:
@@ -177,6 +178,8 @@ class Proof:
         if said and self.verdict in RESTORES:
             self.verdict = Verdict.REAPPLY_FAILED
             self.sentence = f"After the rollback forward cannot be applied again: {said}"
+        elif said:
+            self.sentence += f" Then forward cannot be applied again: {said}"
 
     def leave_applied(self) -> None:
         """Leave the copy with forward applied, and nothing else done to it."""
@@ -217,7 +220,7 @@ class Proof:
     def _cleared(self) -> bool:
         """Take the generated rows away again, if there are any; False when they stay."""
         if self._rows_there:
-            self._rows_there = not generating.clear(self.bench.session, self.generated, self._standing)
+            self._rows_there = not generating.clear(self.bench.session, list(self.generated), self._standing)
         return not self._rows_there
 
     def _rows_alone_differ(self, before: Shot, after: Shot) -> bool:

@@ -37,8 +37,10 @@ def rehearse(
     on_event: Callable[[Event], None] = lambda event: None,
     stop: Callable[[], str | None] = lambda: None,
     restore: Callable[[], None] = lambda: None,
+    leave_applied: bool = True,
 ) -> Certificate:
-    """Prove a migration on a copy, which only this rehearsal uses; afterwards forward is applied there if it can be.
+    """Prove a migration on a copy, which only this rehearsal uses; afterwards forward is applied there if it can be,
+    unless `leave_applied` says that nobody needs the copy any more.
 
     `restore` brings the copy back to what it was before; it is called only when the rehearsal left something else.
     Raises RehearsalStopped when `stop` gave a reason, and the refusals of `connect`.
@@ -59,7 +61,8 @@ def rehearse(
     try:
         predicted = predict(bench, scripts, policy)
         proof = _prove(bench, scripts, restore, limits.rows)
-        proof.leave_applied()
+        if leave_applied:
+            proof.leave_applied()
         return _certificate(proof, predicted, basis, policy, squawk, script_digest, declared)
     finally:
         bench.close()

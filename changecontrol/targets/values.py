@@ -163,6 +163,7 @@ def _number(column: Column, wish: Wish, number: int, later: int) -> str:
         first = high - 100
     last = min((high if high is not None else most) - (step if wish.high_open else 0), most)
     fraction = Decimal("0.25") if not whole and scale >= 2 else Decimal(0)
+    fraction += Decimal(3).scaleb(-scale) if scale > 2 else 0  # what a narrower scale would lose
     wanted = first + number - 1 + later * 50 + fraction
     if wanted > last:
         room = int((last - first) / step) + 1
@@ -175,7 +176,7 @@ def _moment(name: str, wish: Wish, number: int, later: int) -> str:
     gap = timedelta(days=1) if name == "date" else timedelta(hours=25)
     if first is None:
         first = last - 100 * gap if last is not None else _FIRST
-    wanted = first + gap * (number + later * 40)
+    wanted = first + gap * (number + later * 40) + timedelta(microseconds=0 if name == "date" else number * 1001)
     if last is not None and wanted >= last:
         room = max(int((last - first) / gap) - 1, 1)
         wanted = first + gap * (number % room)

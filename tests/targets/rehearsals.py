@@ -11,7 +11,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from changecontrol.rules.certificate import Basis, Certificate
 from changecontrol.rules.plan import Direction, RollbackClass
 from changecontrol.rules.policy import Policy
-from changecontrol.targets.connection import Where
+from changecontrol.targets import borrowed_roles
+from changecontrol.targets.connection import Where, connect
 from changecontrol.targets.rehearsal import rehearse
 from tests.targets.stage import script
 
@@ -19,8 +20,9 @@ from tests.targets.stage import script
 def begin(where: Where, base: str) -> None:
     """Make the database anew and run `base` on it."""
     name = conninfo_to_dict(where.dsn)["dbname"]
-    with psycopg.connect(make_conninfo(where.dsn, dbname="postgres"), autocommit=True) as admin:
+    with connect(Where(make_conninfo(where.dsn, dbname="postgres")), application_name="rehearsals") as admin:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(str(name))))
+        borrowed_roles.drop_marked(admin, borrowed_roles.MADE)
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(str(name))))
     run(where, base)
 

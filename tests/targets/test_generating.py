@@ -14,8 +14,8 @@ CASES: dict[str, str] = {
     "plain types": "CREATE TABLE t (a int, b bigint, c smallint, d text, e varchar(5), f char(3), g numeric(6,2),"
     " h real, i double precision, j boolean, k date, l timestamp, m timestamptz, n time, o timetz, p interval, q uuid,"
     " r json, s jsonb, u bytea, v inet, w cidr, x macaddr, y money, unreadable xml, unknown aclitem)",
-    "rarer types": "CREATE TABLE t (a point, b box, c circle, d polygon, e tsvector, f tsquery, g pg_lsn, h bit varying(9),"
-    " i name, j oid, k int4range, l tstzrange, m daterange, n int4multirange, o text[], p int[], q uuid[], r line)",
+    "rarer types": "CREATE TABLE t (a point, b box, c circle, d polygon, e tsvector, f tsquery, g pg_lsn,"
+    " h bit varying(9), i name, j oid, k int4range, l tstzrange, m daterange, n int4multirange, o text[], p int[], q uuid[], r line)",
     "an enum and a domain": "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN code AS text NOT NULL"
     " CHECK (VALUE ~ '^[A-Z]{2}-[0-9]+$'); CREATE TABLE t (a mood, b code, c mood[])",
     "a composite type": "CREATE TYPE pair AS (a int, b text); CREATE TABLE t (a pair)",
@@ -49,8 +49,10 @@ CASES: dict[str, str] = {
     "partitions by hash": "CREATE TABLE t (a int NOT NULL, b text) PARTITION BY HASH (a);"
     " CREATE TABLE t_1 PARTITION OF t FOR VALUES WITH (modulus 2, remainder 0);"
     " CREATE TABLE t_2 PARTITION OF t FOR VALUES WITH (modulus 2, remainder 1)",
-    "row security": "CREATE TABLE t (a int); ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (a = 1)",
-    "a name to quote": 'CREATE SCHEMA "S"; CREATE TABLE "S"."T x" ("A b" int NOT NULL, "c" text); CREATE TABLE t (a int)',
+    "row security": "CREATE TABLE t (a int); ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
+    " CREATE POLICY p ON t USING (a = 1)",
+    "a name to quote": 'CREATE SCHEMA "S"; CREATE TABLE "S"."T x" ("A b" int NOT NULL, "c" text);'
+    " CREATE TABLE t (a int)",
     "a deferred key": "CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED, b text)",
 }
 
@@ -114,5 +116,29 @@ def test_it_leaves_tables_with_rows_alone_and_can_take_its_own_away(older: Where
         before, standing = data(session), sequences(session)
         made = generating.fill(session, tables=["public.t"], rows=5)
         assert made.rows == {"public.t": 5} and one(session, "SELECT count(DISTINCT r) FROM t") == 1
-        assert generating.clear(session, made.rows, standing)
+        assert generating.clear(session, list(made.rows), standing)
         assert (data(session), sequences(session)) == (before, standing)
+
+
+def test_it_takes_rows_away_that_tables_with_rows_refer_to(session: Session) -> None:
+    session.execute("CREATE TABLE r (id int PRIMARY KEY); CREATE TABLE t (r int REFERENCES r)")
+    session.execute("INSERT INTO t VALUES (NULL)")
+    made = generating.fill(session, tables=["public.r"], rows=5)
+    assert made.rows == {"public.r": 5} and generating.clear(session, ["public.r"], {})
+    assert one(session, "SELECT count(*) FROM r") == 0
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "CREATE RULE keep AS ON DELETE TO r DO INSTEAD NOTHING",
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;"
+        "CREATE TRIGGER no BEFORE DELETE ON r FOR EACH ROW EXECUTE FUNCTION no()",
+    ],
+)
+def test_it_says_when_rows_cannot_be_taken_away(session: Session, kept: str) -> None:
+    session.execute("CREATE TABLE r (id int PRIMARY KEY); CREATE TABLE t (r int REFERENCES r)")
+    session.execute(kept.encode())
+    made = generating.fill(session, tables=["public.r"], rows=5)
+    assert made.rows == {"public.r": 5} and not generating.clear(session, ["public.r"], {})
+    assert one(session, "SELECT count(*) FROM r") == 5

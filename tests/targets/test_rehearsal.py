@@ -8,9 +8,10 @@ import pytest
 
 from changecontrol.local.postgres import Cluster
 from changecontrol.repository import Repository
-from changecontrol.rules.certificate import Verdict
+from changecontrol.rules.certificate import Basis, Verdict
 from changecontrol.rules.plan import RollbackClass
 from changecontrol.rules.refusal import Refused
+from changecontrol.targets import limiting
 from changecontrol.targets.connection import Where, connect
 from changecontrol.targets.copies import build_copy
 from changecontrol.targets.limiting import RehearsalLimits, RehearsalStopped
@@ -305,6 +306,16 @@ def test_a_script_that_runs_away_is_stopped_by_time(where: Where) -> None:
     assert "stopped, because it took longer than the 1 s a rehearsal may take." in found.sentence
 
 
+def test_a_script_that_ignores_being_canceled_is_stopped(where: Where, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limiting, "_PATIENCE_S", 1.0)
+    stubborn = (
+        "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(1); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$;"
+    )
+    found = rehearsed(where, PEOPLE, stubborn, "SELECT 1;", limits=RehearsalLimits(seconds=1))
+    assert found.verdict is Verdict.FORWARD_FAILED
+    assert "stopped, because it took longer than the 1 s a rehearsal may take." in found.sentence
+
+
 def test_a_script_that_fills_the_disk_is_stopped(where: Where) -> None:
     found = rehearsed(
         where,
@@ -327,6 +338,18 @@ def test_a_refused_script_is_refused(where: Where) -> None:
         script("\\! ls")
     found = rehearsed(where, PEOPLE, refusal.value, None)  # type: ignore[arg-type]
     assert (found.verdict, found.sentence) == (Verdict.REFUSED, refusal.value.sentence)
+
+
+def test_a_copy_that_cannot_be_compared_proves_nothing(where: Where) -> None:
+    basis = Basis("schema", of="staging", not_comparable="the sandbox server runs PostgreSQL 17, the target 18.")
+    found = rehearsed(
+        where, PEOPLE, "ALTER TABLE people ADD x int;", "ALTER TABLE people DROP x;", basis=basis, leave_applied=False
+    )
+    assert (found.verdict, found.passed) == (Verdict.EXACT, False)
+    assert found.shortfall == (
+        "This copy proves nothing for the target: the sandbox server runs PostgreSQL 17, the target 18."
+    )
+    assert found.passes[-1]["name"] == "fingerprint again"
 
 
 # --- the repository's own migrations
