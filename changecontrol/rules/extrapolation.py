@@ -7,7 +7,7 @@ to go by, the sentence says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from changecontrol.rules.compared import Compared, compare
@@ -22,16 +22,27 @@ UNNOTICED_MS = 50.0
 _WORTH_SAYING = STRENGTH["SHARE UPDATE EXCLUSIVE"]
 
 
-def sentences(observed: Observed, sizes: Sizes, *, place: str = "the target", registered: str = "") -> list[str]:
-    """Say what one statement did. `place` is the original; `registered` is when `sizes` were read, such as "12:03"."""
+def sentences(
+    observed: Observed,
+    sizes: Sizes,
+    *,
+    place: str = "the target",
+    registered: str = "",
+    after: Sequence[Observed] = (),
+) -> list[str]:
+    """Say what one statement did. `place` is the original; `registered` is when `sizes` were read, such as "12:03".
+
+    `after` are the statements behind it in the same transaction step: its locks are held while they work, and what
+    was a moment on the copy may be long on the original.
+    """
     there = _There(sizes, place, f"; registered {registered}" if registered else "")
     estimate = estimated(observed, sizes)
     said = [f"It fails: {observed.error}."] if observed.error else []
-    work = _work(observed, there)
+    work, then = _work(observed, there), _then(after, there)
     locks = {name: mode for name, mode in observed.locks.items() if STRENGTH[mode] >= _WORTH_SAYING}
     for name, mode in sorted(locks.items(), key=lambda item: (-STRENGTH[item[1]], item[0])):
         doing = work.get(name) or " and ".join(work.values())
-        said.append(_lock(observed, name, mode, doing, estimate, there))
+        said.append(_lock(observed, name, mode, doing, estimate, then, there))
     if work and not locks:
         said.append(f"{_sentence(work.values())}, nobody waits{_how_long(estimate, there)}.")
     parts = [f"{count(rows, 'row')} of {called(name)}" for name, rows in _in_part(observed).items()]
@@ -83,19 +94,35 @@ def _in_part(observed: Observed) -> dict[str, int]:
     return {name: rows for name, rows in observed.scans.items() if name not in whole}
 
 
-def _lock(observed: Observed, name: str, mode: str, doing: str, estimate: Estimate | None, there: _There) -> str:
+def _lock(
+    observed: Observed, name: str, mode: str, doing: str, estimate: Estimate | None, then: str, there: _There
+) -> str:
     held = observed.held_ms.get(name, observed.ms)
     polite = STRENGTH[mode] < BLOCKS_WRITERS
     said = f"{mode} on {called(name)}, {duration(held)}"
-    if held - observed.ms > UNNOTICED_MS and not polite:
-        said += ", held until the step commits"
     waits = "nobody waits" if polite else f"{'readers and writers' if mode == 'ACCESS EXCLUSIVE' else 'writers'} wait"
+    then = "" if polite else then
     if doing and estimate is not None:
-        return f"{said} here, while {doing}; {waits}{_how_long(estimate, there)}."
+        behind = f"; held until the step commits, {then}" if then else ""
+        return f"{said} here, while {doing}; {waits}{_how_long(estimate, there)}{behind}."
+    if then:
+        return f"{said} here, held until the step commits, {then}; {waits} that long."
     doing = f" while {doing}" if doing else ""
     if polite or held < UNNOTICED_MS:
         return f"{said}{doing}, nobody waits."
-    return f"{said}{doing}; {waits} that long."
+    until = ", held until the step commits" if held - observed.ms > UNNOTICED_MS else ""
+    return f"{said}{doing}{until}; {waits} that long."
+
+
+def _then(after: Sequence[Observed], there: _There) -> str:
+    """How long the statements take that work while a lock is held; empty when that is a moment."""
+    estimates = [(one.ms, estimated(one, there.sizes)) for one in after]
+    if any(estimate is not None and estimate.ms is None for _ms, estimate in estimates):
+        return f"and how long the statements after it take on {there.place} is not known"
+    if all(estimate is None for _ms, estimate in estimates):
+        return ""
+    ms = sum(here if estimate is None or estimate.ms is None else estimate.ms for here, estimate in estimates)
+    return f"and the statements after it take about {duration(ms)} on {there.place}" if ms >= UNNOTICED_MS else ""
 
 
 def _how_long(estimate: Estimate | None, there: _There) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,15 +62,18 @@ def found_in(certificate: Mapping[str, Any], script: Script | None, part: str) -
         for statement in step.statements:
             one = made.get((step.number, statement.number))
             if one is not None:
-                rows[step.number, statement.number] = _seen(statement, one, sizes, place or "the target")
+                after = [seen for (of, number), seen in made.items() if of == step.number and number > statement.number]
+                rows[step.number, statement.number] = _seen(statement, one, after, sizes, place or "the target")
     return rows
 
 
-def _seen(statement: Statement, one: Observed, sizes: Mapping[str, list[int]], place: str) -> Seen:
+def _seen(
+    statement: Statement, one: Observed, after: Sequence[Observed], sizes: Mapping[str, list[int]], place: str
+) -> Seen:
     happened, took = class_of(one), figures.duration(one.ms)
     return Seen(
         observed=one,
-        sentences=extrapolation.sentences(one, sizes, place=place) or [f"Nobody waits, {took}."],
+        sentences=extrapolation.sentences(one, sizes, place=place, after=after) or [f"Nobody waits, {took}."],
         took=took,
         expected="the same" if happened is statement.lock else EXPECTED[statement.lock],
         off=happened is not statement.lock,

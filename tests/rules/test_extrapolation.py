@@ -69,6 +69,26 @@ def test_it_says_that_a_lock_outlives_its_statement() -> None:
     ]
 
 
+def test_it_counts_what_later_statements_of_the_step_take_there() -> None:
+    """A moment here, because the copy is small; there the lock is held while a table is read as a whole."""
+    add = observed(2.0, **locked(held=90.0, table="public.sites"))
+    update = observed(
+        80.0,
+        kind="UpdateStmt",
+        rows={"public.record_audit": 9},
+        scans={"public.record_audit": 9},
+        sizes={"public.record_audit": 96 * MB},
+    )
+    assert sentences(add, SIZES, after=[observed(1.0), update]) == [
+        "ACCESS EXCLUSIVE on sites, 90 ms here, held until the step commits, and the statements after it take about "
+        "10 s on the target; readers and writers wait that long."
+    ]
+    assert "the statements after it take on the target is not known; readers" in sentences(add, {}, after=[update])[0]
+    assert sentences(observed(**locked()), SIZES, after=[observed(9.0)])[0].endswith("4 ms, nobody waits.")
+    polite = observed(**locked("SHARE UPDATE EXCLUSIVE"))
+    assert sentences(polite, SIZES, after=[update])[0].endswith("4 ms, nobody waits.")
+
+
 def test_it_names_the_work_of_one_table_for_the_lock_on_another() -> None:
     """A foreign key locks both tables for as long as it reads one of them."""
     both = {"public.record_audit": "SHARE ROW EXCLUSIVE", "public.sites": "SHARE ROW EXCLUSIVE"}

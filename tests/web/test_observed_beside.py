@@ -40,7 +40,7 @@ def line(body: str, anchor: str) -> str:
 
 def test_the_sql_says_under_each_statement_what_it_did(change: ChangeRequest) -> None:
     body = tab(change, "change-sql")
-    assert "ACCESS EXCLUSIVE on record_audit, 8.2 ms, nobody waits." in line(body, "F6")
+    assert "ACCESS EXCLUSIVE on record_audit, 8.2 ms here, held until the step commits" in line(body, "F6")
     assert "1.2 million rows of record_state are rewritten" in line(body, "F7")
     assert "SHARE UPDATE EXCLUSIVE on record_state" in line(body, "F8")
     assert "cc-seen" not in line(body, "F5")
@@ -121,7 +121,7 @@ def test_a_finding_that_only_running_showed_can_be_waived(staging: Target) -> No
 def test_the_summary_can_be_reviewed_without_the_sql(change: ChangeRequest) -> None:
     body = tab(change, "change")
     does = body.split('id="does"')[1].split("</section>")[0]
-    assert "ACCESS EXCLUSIVE on record_audit, 8.2 ms, nobody waits." in does
+    assert "ACCESS EXCLUSIVE on record_audit, 8.2 ms here, held until the step commits" in does
     assert "1.2 million rows of record_state are rewritten" in does
     touches = body.split('id="prot"')[1].split("</section>")[0]
     assert "12,000 rows changed on the copy, written anew as a whole" in touches
