@@ -107,6 +107,14 @@ class Someone:
         self.press()
         self.watches("succeeded")
 
+    def rehearse(self, code: str) -> None:
+        """Ask for a rehearsal on the tab and wait until the page shows it; nothing is reloaded by hand."""
+        self.look(code, "Rehearsal")
+        with self.page.expect_navigation():
+            self.main.get_by_role("button", name="Rehearse").click()
+        expect(self.page.locator("#rehearsing")).to_have_count(0, timeout=RUN_MS)
+        expect(self.page.locator("#verdict")).to_be_visible()
+
     def post(self, path: str, **fields: str) -> APIResponse:
         """Send a form as this person without any page: what somebody would do who goes around the buttons."""
         token = next(one["value"] for one in self.context.cookies() if "csrf" in one["name"])

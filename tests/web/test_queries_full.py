@@ -19,19 +19,34 @@ from changecontrol.models import (
     ExecutionEvent,
     Incident,
     Person,
+    Rehearsal,
     Revision,
     Signature,
     StatusMove,
     Target,
 )
+from changecontrol.rules.manifest import canonical
+from changecontrol.services.certifying import exact
 from changecontrol.services.recording import acting
 from tests import factories
-from tests.services import rows
+from tests.services import certificates, rows
 from tests.services.rows import NOW
 from tests.web.visitors import client_of
 
 FIRST = "CR-7001"
-TABS = ("", "sql/", "findings/", "checklist/", "signatures/", "runs/", "watch/", "timeline/", "documentation/", "disk/")
+TABS = (
+    "",
+    "sql/",
+    "findings/",
+    "rehearsal/",
+    "checklist/",
+    "signatures/",
+    "runs/",
+    "watch/",
+    "timeline/",
+    "documentation/",
+    "disk/",
+)
 PAGES = [
     ("cora", "/"),
     ("ada", "/"),
@@ -44,6 +59,9 @@ PAGES = [
     ("theo", "/runs/"),
     ("theo", "/runs/E-7001/"),
     ("theo", "/runs/E-7001/live/"),
+    ("theo", "/runs/E-7002/"),
+    ("ada", f"/changes/{FIRST}/rehearsal/live/"),
+    ("ada", "/rehearsals/R-7001/certificate.json"),
     ("theo", "/runs/E-7001/log/"),
     ("quin", "/incidents/"),
     ("quin", "/incidents/I-7001/"),
@@ -91,8 +109,12 @@ def fill(first: int, last: int) -> None:
         one = ChangeRequest.objects.get(code=FIRST)
         if first == 7001:
             rows.add_items(one)
-        watched = Execution.objects.only("pk").get(code="E-7001")
-        ExecutionEvent.objects.bulk_create(_event(watched, number) for number in numbers)
+            # one has ended, so that it is held against its rehearsal
+            Execution.objects.filter(code="E-7002").update(state="cancelled", ended_at=NOW)
+        for code in ("E-7001", "E-7002"):
+            watched = Execution.objects.only("pk").get(code=code)
+            ExecutionEvent.objects.bulk_create(_event(watched, number) for number in numbers)
+        Rehearsal.objects.bulk_create(_rehearsal(one, targets()[1], number) for number in numbers)
 
 
 def _change(number: int, ada: Person) -> ChangeRequest:
@@ -138,10 +160,31 @@ def _submit(changes: list[ChangeRequest], ada: Person) -> None:
     )
 
 
+def _rehearsal(change: ChangeRequest, target: Target, number: int) -> Rehearsal:
+    assert change.revision is not None
+    made = certificates.certificate(change.revision.script_digest)
+    return Rehearsal(
+        code=f"R-{number}",
+        change=change,
+        revision=change.revision,
+        target=target,
+        script_digest=change.revision.script_digest,
+        verdict="exact",
+        passed=True,
+        basis="schema",
+        findings=list(made.findings),
+        certificate=canonical(exact(made.to_json())).decode(),
+        certificate_digest="0" * 64,
+        asked_by=change.opened_by,
+        rehearsed_at=NOW,
+    )
+
+
 def _run(change: ChangeRequest, target: Target, number: int) -> Execution:
-    first = number == 3 * 7001
+    """Three runs a change."""
+    codes = {3 * 7001: "E-7001", 3 * 7001 + 1: "E-7002"}
     return Execution(
-        code="E-7001" if first else f"E-{number + 100_000}",
+        code=codes.get(number, f"E-{number + 100_000}"),
         uuid=uuid.uuid4(),
         change=change,
         revision=change.revision,
@@ -175,7 +218,11 @@ def _signature(change: ChangeRequest, who: Person, meaning: str, duty: str) -> S
 
 def _event(run: Execution, number: int) -> ExecutionEvent:
     at = NOW + timedelta(seconds=number)
-    return ExecutionEvent(execution=run, number=number, at=at, kind="notice", text=f"Notice {number}")
+    kind = "notice" if number % 2 else "statement_done"
+    place = {"phase": "forward", "step": 1, "statement": number % 100} if kind != "notice" else {}
+    return ExecutionEvent(
+        execution=run, number=number, at=at, kind=kind, text=f"Told {number}", data={"ms": 5.0}, **place
+    )
 
 
 def counted() -> Iterator[tuple[str, int]]:
