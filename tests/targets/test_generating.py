@@ -15,7 +15,8 @@ CASES: dict[str, str] = {
     " h real, i double precision, j boolean, k date, l timestamp, m timestamptz, n time, o timetz, p interval, q uuid,"
     " r json, s jsonb, u bytea, v inet, w cidr, x macaddr, y money, unreadable xml, unknown aclitem)",
     "rarer types": "CREATE TABLE t (a point, b box, c circle, d polygon, e tsvector, f tsquery, g pg_lsn,"
-    " h bit varying(9), i name, j oid, k int4range, l tstzrange, m daterange, n int4multirange, o text[], p int[], q uuid[], r line)",
+    " h bit varying(9), i name, j oid, k int4range, l tstzrange, m daterange, n int4multirange, o text[], p int[],"
+    " q uuid[], r line)",
     "an enum and a domain": "CREATE TYPE mood AS ENUM ('good', 'bad'); CREATE DOMAIN code AS text NOT NULL"
     " CHECK (VALUE ~ '^[A-Z]{2}-[0-9]+$'); CREATE TABLE t (a mood, b code, c mood[])",
     "a composite type": "CREATE TYPE pair AS (a int, b text); CREATE TABLE t (a pair)",
