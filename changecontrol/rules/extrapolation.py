@@ -19,6 +19,8 @@ __all__ = ["Compared", "Estimate", "Sizes", "called", "compare", "estimated", "s
 
 #: What others do not notice: the runner's own patience for a lock that everyone waits behind.
 UNNOTICED_MS = 50.0
+#: Statements behind which other statements hide.
+_CODE = ("DoStmt", "SelectStmt", "CallStmt")
 _WORTH_SAYING = STRENGTH["SHARE UPDATE EXCLUSIVE"]
 
 
@@ -80,7 +82,8 @@ def _work(observed: Observed, there: _There) -> dict[str, str]:
         if observed.kind == "TruncateStmt":
             said[name] = f"{rows} are thrown away"
         elif name in observed.rewrites:
-            said[name] = f"{rows} are rewritten"
+            hidden = observed.kind in _CODE and name not in observed.scans  # a TRUNCATE leaves no other trace
+            said[name] = f"{rows} are rewritten{' or thrown away' if hidden else ''}"
         elif observed.indexes:
             said[name] = f"{built} over {rows}"
         else:

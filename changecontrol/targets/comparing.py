@@ -104,11 +104,12 @@ class Known:
         self, before: Mapping[int, int], after: Mapping[int, int], relations: Mapping[int, Relation]
     ) -> dict[str, int]:
         """By how much counts have risen; by name, and only for what has rows."""
-        counts = {}
+        counts: dict[str, int] = {}
         for oid, count in after.items():
             relation = self.before.get(oid) or relations.get(oid)
             if relation and relation.kind in STORED and count > before.get(oid, 0):
-                counts[relation.name] = count - before.get(oid, 0)
+                # two relations may bear one name, the dropped and the one made in its place
+                counts[relation.name] = counts.get(relation.name, 0) + count - before.get(oid, 0)
         return dict(sorted(counts.items()))
 
     def _locks(self, before: Reading, after: Reading) -> dict[str, str]:

@@ -110,23 +110,22 @@ class Probe:
             with self._at_own_cost():
                 self._last = readings.start(self._session)
         own_s, began = self._own_s, time.monotonic()
-        error: psycopg.Error | None = None
-        self._rows = 0
         try:
             answer = send()
-            self._rows = getattr(answer, "rows", 0)
-            return answer
-        except psycopg.Error as raised:
-            error = raised
-            raise
-        finally:
+        except psycopg.Error as error:
             seen = self._new(statement, began, error)
-            with self._at_own_cost():
-                seen = self._read(seen) if error is None else self._read_after_error(seen)
-            self._open.append((len(self.observed), began, own_s))
-            self.observed.append(seen)
-            if error is not None:
-                self._settle()
+            self._keep(self._read_after_error(seen), began, own_s)
+            self._settle()
+            raise
+        seen = self._new(statement, began, None)
+        with self._at_own_cost():
+            seen = self._read(seen, reported=getattr(answer, "rows", 0))
+        self._keep(seen, began, own_s)
+        return answer
+
+    def _keep(self, seen: Observed, began: float, own_s: float) -> None:
+        self._open.append((len(self.observed), began, own_s))
+        self.observed.append(seen)
 
     def _as_a_whole(self, step: Step, statement: Statement, send: Callable[[], T]) -> T:
         if self._eye is None:
@@ -161,7 +160,7 @@ class Probe:
             error=_said(error) if error else "",
         )
 
-    def _read(self, seen: Observed) -> Observed:
+    def _read(self, seen: Observed, *, reported: int) -> Observed:
         """Compare the transaction with how it was before the statement."""
         before = self._last
         if before is None:  # only SET so far, and perhaps LOCK, whose locks are seen with the next statement
@@ -169,7 +168,7 @@ class Probe:
         after = self._last = readings.read(self._session, before)
         found = self._known.compare(before, after)
         tables = self._known.worked_through(found, after.relations)
-        return replace(seen, **found, sizes=self._known.sizes(self._session, tables), reported=self._rows)
+        return replace(seen, **found, sizes=self._known.sizes(self._session, tables), reported=reported)
 
     def _read_after_error(self, seen: Observed) -> Observed:
         """After an error the locks are gone; the counts can still be read."""

@@ -148,6 +148,11 @@ def test_it_says_failures_and_switched_off_protection_and_empties() -> None:
     ]
 
 
+def test_it_does_not_call_a_hidden_truncate_a_rewrite() -> None:
+    hidden = observed(kind="DoStmt", **locked(), rewrites=("public.sites",), sizes={"public.sites": 0})
+    assert "40 rows of sites are rewritten or thrown away" in sentences(hidden, SIZES)[0]
+
+
 def test_it_has_nothing_to_say_of_a_statement_that_did_nothing() -> None:
     assert sentences(observed(), SIZES) == []
 

@@ -249,3 +249,15 @@ def test_it_finds_whole_schemas_by_what_was_rebuilt_in_them(copy: Where) -> None
     assert rebuild.locks == {"public.a": "SHARE", "public.p1": "SHARE"}
     assert rebuild.indexes == ("public.a_pkey", "public.p1_id_idx")
     assert detach.locks == {"public.p": "SHARE UPDATE EXCLUSIVE", "public.p1": "ACCESS EXCLUSIVE"}
+
+
+def test_it_adds_up_two_tables_of_one_name(copy: Where) -> None:
+    """DROP and CREATE in one statement: what was read of the old and of the new one bears the same name."""
+    text = (
+        "DO $$ BEGIN CREATE TEMP TABLE kept AS SELECT * FROM a; DROP TABLE a; CREATE TABLE a (id int, v text);"
+        " INSERT INTO a SELECT * FROM kept; PERFORM count(*) FROM a; END $$;\n"
+    )
+    (swap,) = seen(copy, text)
+    assert swap.rows == {"pg_temp.kept": 2000, "public.a": 2000}
+    assert swap.scans == {"pg_temp.kept": 2000, "public.a": 4000}
+    assert swap.locks == {"public.a": "ACCESS EXCLUSIVE"} and not swap.rewrites and not swap.indexes
