@@ -160,6 +160,7 @@ def summary_context(request: HttpRequest, change: ChangeRequest) -> dict[str, An
     certificate = observations.certificate_of(context["frame"].rehearsal)
     seen = observations.found_in(certificate, script, "forward")
     sentences = [_sentence(row, seen.get((row.step, row.number))) for row in view.sentences("forward")]
+    undone = observations.found_in(certificate, script_of(change.revision, "rollback"), "rollback")
     weighty = [row for row in sentences if row["kind"] != "other" or row["note"]]
     first = sentences if len(sentences) <= SHOWN else weighty[:SHOWN]
     return context | {
@@ -168,6 +169,7 @@ def summary_context(request: HttpRequest, change: ChangeRequest) -> dict[str, An
         "statement_count": len(sentences),
         "touched": _touched(script, set(view.protected_tables), seen),
         "reasons": view.routing,
+        "back_sentences": [_sentence(row, undone.get((row.step, row.number))) for row in view.sentences("rollback")],
         "way_back": _way_back(view, certificate, proven),
         "locks": _locks(script, _took(proven)),
         **_measured(certificate),

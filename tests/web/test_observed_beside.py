@@ -129,6 +129,7 @@ def test_the_summary_can_be_reviewed_without_the_sql(change: ChangeRequest) -> N
     back = body.split('id="back"')[1].split("</section>")[0]
     assert "The way back is exact." in back and "No data is lost." in back
     assert "Not proven yet" not in back
+    assert "What the rollback does, in 3 statements" in back and "Adds an empty column" in back
     locks = body.split('id="locks"')[1].split("</section>")[0]
     assert "Nobody waits longer than 311 ms" in locks
 
