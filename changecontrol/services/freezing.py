@@ -13,9 +13,10 @@ from django.conf import settings
 from changecontrol.linting import squawk
 from changecontrol.models import ChangeAuthor, ChangeRequest, Person, Revision
 from changecontrol.repository import Frozen, Repository
-from changecontrol.rules import manifest, routing
+from changecontrol.rules import judging, manifest, routing
 from changecontrol.rules.finding import Finding
 from changecontrol.rules.lifecycle import Move
+from changecontrol.rules.policy import Policy
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Direction, RollbackClass, Script, decoded, from_json, to_json
 from changecontrol.rules.signing import BARS_NOBODY
@@ -56,7 +57,7 @@ def freeze(change: ChangeRequest, frozen: Frozen, *, actor: Person, now: datetim
         verify=frozen.verify,
         sources={name: base64.b64encode(data).decode() for name, data in frozen.sources.items()},
         plan=_plans(frozen),
-        findings=[_finding(one) for one in (*frozen.findings, *_unmapped(frozen))],
+        findings=[_finding(one) for one in _findings(frozen, policy)],
         checks={name: decoded(data, file=f"checks/{name}.sql") for name, data in repository().checks().items()},
         routing=_routing(change, latest, routed),
         script_digest=frozen.script_digest,
@@ -115,6 +116,17 @@ def _names(frozen: Frozen) -> list[tuple[str, str, str]]:
     return found
 
 
+def _findings(frozen: Frozen, policy: Policy) -> list[Finding]:
+    """What the files say of themselves, what the rules predict of them, and what squawk says beyond both."""
+    # squawk skips \i without a word, so what is included is given to it beside the files that include it
+    files = {frozen.forward_script.file: frozen.forward, **frozen.sources}
+    if frozen.rollback_script is not None and frozen.rollback is not None:
+        files[frozen.rollback_script.file] = frozen.rollback
+    predicted = judging.static(frozen.forward_script, frozen.rollback_script, policy=policy)
+    carried = judging.severe((*frozen.findings, *_unmapped(frozen)), policy)
+    return judging.ordered([*carried, *judging.merged(predicted, squawk(files), policy=policy)])
+
+
 def _unmapped(frozen: Frozen) -> list[Finding]:
     """Say which of these names belong to no account: separation of duties cannot be kept for them."""
     return [
@@ -154,6 +166,7 @@ def linted(revision: Revision) -> list[Finding]:
     """Return what squawk says of the frozen files; without squawk a note that says so."""
     forward, rollback, _ = scripts(revision)
     files = {forward.file: bytes(revision.forward)}
+    files |= {name: base64.b64decode(text) for name, text in revision.sources.items()}
     if rollback is not None and revision.rollback:
         files[rollback.file] = bytes(revision.rollback)
     return squawk(files)
