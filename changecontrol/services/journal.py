@@ -180,7 +180,9 @@ class Journal(threading.Thread):
         with acting(WORKER):
             mine = Execution.objects.filter(pk=self.execution_id, lease_token=self.token)
             self._lost = not mine.filter(state__in=[State.RUNNING, State.LOST]).update(heartbeat_at=self.clock())
-            asked = mine.values("abort_asked_at", "abort_reason", "pause_asked_at", "pause_reason").first() or {}
+            asked: dict[str, Any] = dict(
+                mine.values("abort_asked_at", "abort_reason", "pause_asked_at", "pause_reason").first() or {}
+            )
             if asked.get("abort_asked_at"):
                 self._reason = asked["abort_reason"]
             self._pause = asked["pause_reason"] if asked.get("pause_asked_at") else None
