@@ -103,6 +103,8 @@ def chunks(text: Text, sources: Mapping[str, bytes], *, above: tuple[str, ...] =
 
 def needed(data: bytes, *, file: str) -> tuple[str, ...]:
     """Name the files that this one includes directly, as repository paths. Raises the refusals of this module."""
+    if b"\\" not in data:
+        return ()
     return tuple(dict.fromkeys(part.path for part in _cut(Text(file, data)) if isinstance(part, _Include)))
 
 

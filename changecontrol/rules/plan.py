@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -133,7 +133,7 @@ class Script:
 
 def to_json(script: Script) -> dict[str, Any]:
     """Give the plan as plain JSON values (dict, list, str, int, bool, None); `from_json` gives back an equal Script."""
-    value: dict[str, Any] = _plain(asdict(script))
+    value: dict[str, Any] = _plain(script)
     # Plans frozen before there were series hold no such fields; without a series none is written, so that the same
     # bytes give the same digest as then.
     if not script.header.series:
@@ -143,11 +143,14 @@ def to_json(script: Script) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
+    kind = type(value)
+    if kind is str or kind is int or value is None or kind is bool:
+        return value
+    if kind is tuple:
         return [_plain(item) for item in value]
-    return str(value) if isinstance(value, StrEnum) else value
+    if isinstance(value, StrEnum):
+        return str(value)
+    return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
 
 
 def from_json(value: dict[str, Any]) -> Script:

@@ -124,9 +124,16 @@ class Session(psycopg.Connection[TupleRow]):
         if not self.pinned:
             self.pin()
 
-    def twin(self, purpose: str) -> Session:
-        """A second session on the same target, for watching this one. Raises as `connect`."""
-        return connect(self.where, application_name=f"{self.info.parameter_status('application_name')} {purpose}")
+    def twin(self, purpose: str, *, lasting: bool = False) -> Session:
+        """A second session on the same target, for watching this one. Raises as `connect`.
+
+        `lasting`: it asks the same questions often, of many runs; the server plans each of them once.
+        """
+        found = connect(self.where, application_name=f"{self.info.parameter_status('application_name')} {purpose}")
+        if lasting:
+            found.prepare_threshold = 0
+            found.execute("SET plan_cache_mode = force_generic_plan")
+        return found
 
     @classmethod
     def open(cls, where: Where, conninfo: str) -> Self:

@@ -39,6 +39,14 @@ __all__ = [
 ]
 
 
+_INSERT_SQL = (
+    "INSERT INTO changecontrol.ledger (kind, change_code, migration, migration_name, direction, step, steps,"
+    " pass_no, script_digest, content_digest, execution_id, attempt, fence, actor, signature_ids, client_at,"
+    " tool_version, detail) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    " RETURNING id, xid::text::bigint"
+)
+
+
 class IdentityTaken(Refused):
     """This database is already stamped as {environment} target {uuid}. If it is a copy of that target, stamp it anew
     with a signature; otherwise the connection points to the wrong database."""
@@ -141,37 +149,40 @@ def write(
     step: int | None,
     steps: int,
     detail: Mapping[str, Any] | None = None,
+    may_be_lost: bool = False,
 ) -> tuple[int, int]:
     """Insert one row in the connection's current transaction, or in its own when none is open.
 
     Gives (row id, transaction id): the transaction id answers later whether an unclear COMMIT took place.
+    `may_be_lost`: the commit does not wait for the disk; only outside a transaction.
     """
-    row = conn.execute(
-        "INSERT INTO changecontrol.ledger (kind, change_code, migration, migration_name, direction, step, steps,"
-        " pass_no, script_digest, content_digest, execution_id, attempt, fence, actor, signature_ids, client_at,"
-        " tool_version, detail) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " RETURNING id, xid::text::bigint",
-        (
-            kind,
-            order.change_code,
-            order.migration,
-            order.name,
-            order.direction,
-            step,
-            steps,
-            order.pass_no,
-            order.script_digest,
-            order.content_digest,
-            order.execution_id,
-            order.attempt,
-            order.fence,
-            order.actor,
-            list(order.signature_ids),
-            datetime.now(UTC),
-            order.tool_version or _version(),
-            Jsonb(dict(detail or {})),
-        ),
-    ).fetchone()
+    values = (
+        kind,
+        order.change_code,
+        order.migration,
+        order.name,
+        order.direction,
+        step,
+        steps,
+        order.pass_no,
+        order.script_digest,
+        order.content_digest,
+        order.execution_id,
+        order.attempt,
+        order.fence,
+        order.actor,
+        list(order.signature_ids),
+        datetime.now(UTC),
+        order.tool_version or _version(),
+        Jsonb(dict(detail or {})),
+    )
+    if may_be_lost:
+        cursor: psycopg.Cursor[Any] = psycopg.ClientCursor(conn)
+        cursor.execute(f"SET LOCAL synchronous_commit = off; {_INSERT_SQL}".encode(), values)
+        cursor.nextset()
+    else:
+        cursor = conn.execute(_INSERT_SQL, values)
+    row = cursor.fetchone()
     assert row is not None  # RETURNING gives the row or the statement raised
     return int(row[0]), int(row[1])
 

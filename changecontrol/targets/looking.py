@@ -36,6 +36,9 @@ def wait_for_quiet(run: Run, statements: Iterable[Statement]) -> None:
             run.told_blind = True
             run.watch.emit("notice", _BLIND.format(lock_ms=run.limits.lock_ms), severity="WARNING")
         return
+    if not run.watch.somebody_works(older_s=_OLD_S):
+        run.yielding = False
+        return
     looked_for = run.watch.conflicts(wanted)
     since = time.monotonic()
     wait = _POLLS_S[0]

@@ -76,6 +76,17 @@ WITH RECURSIVE tree AS (
 SELECT DISTINCT oid, mode FROM reached, jsonb_array_elements_text(conflicts) AS mode WHERE oid IS NOT NULL
 """
 
+# A session between two transactions holds nothing unless it is doing something all the same.
+_WORKING_SQL = """
+SELECT EXISTS (
+    SELECT FROM pg_stat_activity a
+    WHERE a.datid = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND a.pid NOT IN (%(pid)s, pg_backend_pid())
+      AND CASE WHEN a.xact_start IS NULL THEN a.state IS DISTINCT FROM 'idle'
+        ELSE a.xact_start < clock_timestamp() - make_interval(secs => %(older_s)s) END
+  ) OR EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())
+"""
+
 _HOLDERS_SQL = f"""
 SELECT {_SESSION}, held.mode, held.relation
 FROM (
@@ -163,6 +174,12 @@ def holders(
     cursor = conn.cursor(row_factory=class_row(Blocker))
     values = {"pid": not_pid, "older_s": older_s, "oids": list(looked_for.oids), "modes": list(looked_for.modes)}
     return tuple(cursor.execute(_HOLDERS_SQL, values))
+
+
+def somebody_works(conn: psycopg.Connection[Any], *, not_pid: int, older_s: float = 0.02) -> bool:
+    """Whether any other session here can hold a lock in a transaction older than `older_s`: a cheap first look."""
+    row = conn.execute(_WORKING_SQL, {"pid": not_pid, "older_s": older_s}).fetchone()
+    return row is None or bool(row[0])
 
 
 def sees_ages(conn: psycopg.Connection[Any]) -> bool:

@@ -60,6 +60,9 @@ class Limits:
     throttle: Throttle = field(default_factory=Throttle)
     look_s: float = 10.0  # how long to look for a quiet moment before each try for a strong lock
     expected_ms: Mapping[int, float] = field(default_factory=dict)  # statement number -> what a rehearsal lets expect
+    end_may_be_lost: bool = (
+        False  # a crash of the server may take the row of the run's end; those of steps it never may
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,18 +103,20 @@ def _close_books(run: Run, session: Session, state: State, failure: Failure | No
     """Look at what an interrupted single step left, write the `finished` row, read what is on now."""
     roll_back(session)
     session.repin()
-    rows = ledger.known_rows(session, migration=run.order.migration)
-    net = ledger.net(rows, migration=run.order.migration)
+    rows: list[ledger.LedgerRow] = []
     detail: dict[str, object] = {"state": state, "sentence": failure.sentence if failure else ""}
-    left, flight = "", net.in_flight
+    if state != "succeeded":  # what succeeded left nothing in flight
+        rows = ledger.known_rows(session, migration=run.order.migration)
+    left, flight = "", ledger.net(rows, migration=run.order.migration).in_flight
     if flight is not None and flight.kind == "began" and flight.direction == run.order.direction:
         step = next(step for step in run.script.steps if step.number == flight.step)
         left, certain = concurrent.left_of(session, step, flight.detail)
         if certain:
             detail["in_flight"] = {"step": flight.step, "left": left}
     with suppress(psycopg.Error):  # fenced off, or no space: the rows of the steps are what counts
-        written, _ = ledger.write(session, run.order, "finished", step=None, steps=len(run.script.steps), detail=detail)
-        rows += ledger.known_rows(session, since=written - 1, migration=run.order.migration)
+        steps, lost = len(run.script.steps), run.limits.end_may_be_lost
+        ledger.write(session, run.order, "finished", step=None, steps=steps, detail=detail, may_be_lost=lost)
+    rows = ledger.known_rows(session, migration=run.order.migration)
     return ledger.net(rows, migration=run.order.migration), left
 
 

@@ -101,7 +101,7 @@ def _run(run: Run, may_continue: Callable[[], bool | str | None], reconnect: Cal
     ended: State = "succeeded"
     failure: Failure | None = None
     try:
-        held, ran = lock_is_held(run.session), False
+        held, ran = len(run.script.steps) > 1 and lock_is_held(run.session), False
         for step in run.script.steps:
             ran |= _one(run, step, may_continue, held and ran)  # only a script's own text can have released it
     except Halt as halt:

@@ -179,6 +179,11 @@ class Watch:
             asked.sees_ages = self.ask(observe.sees_ages, False)
         return self._observer is not None and bool(self._observer.sees_ages)
 
+    def somebody_works(self, *, older_s: float = 0.02) -> bool:
+        """Whether anybody else can be in the way at all; True when nobody can be asked."""
+        pid = self.session.info.backend_pid
+        return self.ask(lambda seen: observe.somebody_works(seen, not_pid=pid, older_s=older_s), True)
+
     def conflicts(self, needs: Iterable[Need]) -> Conflicts:
         """What stands in the way of these needs; nothing when nobody can be asked."""
         return self.ask(lambda seen: observe.conflicts(seen, needs), Conflicts())
