@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from changecontrol.services import engine
+from changecontrol.services.engine.base import DsnMissing
 
 _EPILOG = """\
 exit codes: 0 everything is fine; 1 error or critical findings, or a result worse than declared; 2 wrong usage;
@@ -21,6 +21,8 @@ kept: env:NAME, file:/path, service:name. Manual: docs/engine.md.
 
 #: Majors of which a wheel with a server exists; 17 is only in the development environment.
 MAJORS = (17, 18)
+#: As rules/reporting.py writes them; named here, so that --help needs nothing of it.
+FORMATS = ("text", "json", "sarif", "github")
 
 
 def describe(parser: CommandParser) -> None:
@@ -36,7 +38,7 @@ def dsn(options: dict[str, Any]) -> str:
     """The database that was named, in either way. Raises DsnMissing."""
     found = options.get("dsn_option") or options.get("dsn")
     if not found:
-        raise engine.DsnMissing(verb=options["verb"])
+        raise DsnMissing(verb=options["verb"])
     return str(found)
 
 
@@ -67,7 +69,7 @@ def _patience(parser: CommandParser) -> None:
 def _lint(verbs: Any) -> None:
     parser = _verb(verbs, "lint", "Read every file and say what is wrong or dangerous. Nothing runs, no database.")
     _folder(parser)
-    parser.add_argument("--format", choices=engine.FORMATS, default="text", help="of what is printed (default text)")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="of what is printed (default text)")
     parser.add_argument("--only", type=_numbers, default=(), metavar="NNN[,NNN]", help="these migrations alone")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from changecontrol.services.engine import Report
+from changecontrol.services.engine.base import Report
 
 
 class Stream(Protocol):

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,6 +69,20 @@ class _Part:
     script: Script | Refused
 
 
+class _Numbers:
+    """The numbers of a folder, in their order; `named` as headers write them."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self.count = Counter(numbers)
+        self.named = {f"{number:03d}" for number in self.count}
+        self._order = sorted(self.count)
+
+    def before(self, number: int) -> int:
+        """The next lower one; 0 when there is none."""
+        place = bisect_left(self._order, number)
+        return self._order[place - 1] if place else 0
+
+
 def gather(root: Path) -> tuple[list[Gathered], list[Finding]]:
     """Read a whole folder, in the order of the numbers, files without one last.
 
@@ -76,7 +92,7 @@ def gather(root: Path) -> tuple[list[Gathered], list[Finding]]:
     entries = list(files.listing(root))
     paths = [entry.path for entry in entries if not entry.is_folder]
     forwards = sorted((path for path in paths if _is_forward(path)), key=_place)
-    numbers = [number for path in forwards if (number := number_of(path)) is not None]
+    numbers = _Numbers(number for path in forwards if (number := number_of(path)) is not None)
     companions = {folder: _companions(paths, folder) for folder in _COMPANIONS}
     found = [_one(root, path, numbers, forwards, companions) for path in forwards]
     owned = {path for migration in found for path in migration.files}
@@ -117,14 +133,14 @@ def _companions(paths: Sequence[str], folder: str) -> dict[int, list[str]]:
 
 
 def _one(
-    root: Path, path: str, numbers: Sequence[int], forwards: Sequence[str], companions: dict[str, dict[int, list[str]]]
+    root: Path, path: str, numbers: _Numbers, forwards: Sequence[str], companions: dict[str, dict[int, list[str]]]
 ) -> Gathered:
     number = number_of(path)
     forward = _part(root, path, Direction.FORWARD)
     plan = forward.script
     if number is None:
         plan = NoNumber(file=path)
-    elif numbers.count(number) > 1:
+    elif numbers.count[number] > 1:
         others = ", ".join(other for other in forwards if other != path and number_of(other) == number)
         plan = SameNumber(file=path, others=others)
     parts = {} if number is None else _parts_of(root, number, companions)
@@ -189,7 +205,7 @@ def _declared(forward: _Part) -> RollbackClass:
 def _findings(
     path: str,
     number: int | None,
-    numbers: Sequence[int],
+    numbers: _Numbers,
     declared: RollbackClass,
     found: tuple[Script | None, ...],
     has_rollback: bool,
@@ -201,16 +217,16 @@ def _findings(
         rewrite = "-- Rollback: forward-fix only, because …"
         said.append(Finding("missing-rollback", "error", path, 1, 1, message, rewrite))
     if forward is not None:
-        said += pair.examine(forward, rollback, verify, numbers={f"{known:03d}" for known in numbers})
+        said += pair.examine(forward, rollback, verify, numbers=numbers.named)
     return tuple(said)
 
 
-def _of_name(path: str, number: int | None, numbers: Sequence[int]) -> list[Finding]:
+def _of_name(path: str, number: int | None, numbers: _Numbers) -> list[Finding]:
     said = []
     if number is not None and naming.parse(path) is None:
         message = f"{path} is not named NNN_description.sql. Here it is run all the same."
         said.append(Finding("file-name", "warning", path, 1, 1, message))
-    before = max((known for known in numbers if number is not None and known < number), default=0)
+    before = numbers.before(number) if number is not None else 0
     if number is not None and before and number > before + 1:
         message = f"There is nothing between {before:03d} and {number:03d}. Numbers follow each other without gaps."
         said.append(Finding("number-gap", "warning", path, 1, 1, message))

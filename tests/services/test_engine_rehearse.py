@@ -10,7 +10,8 @@ import pytest
 
 from changecontrol.local.postgres import Cluster
 from changecontrol.local.testing import Servers
-from changecontrol.services import engine
+from changecontrol.services.engine.base import Excluded, NothingThere
+from changecontrol.services.engine.rehearsing import rehearse
 from tests import engine_folders
 
 
@@ -24,7 +25,7 @@ def server(servers: Servers) -> Cluster:
 def awful(server: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """The entries of the awful folder by name."""
     folder = engine_folders.awful(tmp_path_factory.mktemp("awful"))
-    report = engine.rehearse(folder=folder, server=server.dsn())
+    report = rehearse(folder=folder, server=server.dsn())
     assert not report.fine
     return {one["name"]: one for one in report.value["migrations"]}
 
@@ -74,7 +75,7 @@ def test_it_lists_what_a_rollback_left(awful: dict[str, dict[str, Any]]) -> None
 
 def test_it_passes_a_good_folder(server: Cluster, tmp_path: Path) -> None:
     told: list[dict[str, Any]] = []
-    report = engine.rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), on_migration=told.append)
+    report = rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), on_migration=told.append)
     assert [(one["number"], one["verdict"], one["lossless"]) for one in told] == [
         (1, "exact", True),
         (2, "exact", True),
@@ -87,14 +88,14 @@ def test_it_passes_a_good_folder(server: Cluster, tmp_path: Path) -> None:
 
 
 def test_it_proves_only_what_is_asked_for_on_what_comes_before(server: Cluster, tmp_path: Path) -> None:
-    report = engine.rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), only=[2])
+    report = rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), only=[2])
     assert [(one["number"], one["verdict"]) for one in report.value["migrations"]] == [(2, "exact")]
 
 
 def test_it_stops_at_the_first_when_asked(server: Cluster, tmp_path: Path) -> None:
     folder = engine_folders.good(tmp_path)
     (folder / "rollback" / "001_rollback.sql").unlink()
-    report = engine.rehearse(folder=folder, server=server.dsn(), stop_at_first=True)
+    report = rehearse(folder=folder, server=server.dsn(), stop_at_first=True)
     assert [one["verdict"] for one in report.value["migrations"]] == ["no_rollback"]
 
 
@@ -103,12 +104,12 @@ def test_it_leaves_no_sandbox_when_interrupted(server: Cluster, tmp_path: Path) 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine.rehearse(folder=engine_folders.awful(tmp_path), server=server.dsn(), on_migration=interrupt)
+        rehearse(folder=engine_folders.awful(tmp_path), server=server.dsn(), on_migration=interrupt)
     assert databases(server) == []
 
 
 def test_it_refuses_an_empty_folder_and_numbers_that_are_not_there(server: Cluster, tmp_path: Path) -> None:
-    with pytest.raises(engine.NothingThere):
-        engine.rehearse(folder=tmp_path, server=server.dsn())
-    with pytest.raises(engine.Excluded, match="007"):
-        engine.rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), only=[7])
+    with pytest.raises(NothingThere):
+        rehearse(folder=tmp_path, server=server.dsn())
+    with pytest.raises(Excluded, match="007"):
+        rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), only=[7])

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from changecontrol.management import engine_arguments, engine_output, engine_server
+from changecontrol.management import engine_arguments, engine_output
 from changecontrol.rules.refusal import Refused
-from changecontrol.services import engine
+from changecontrol.services.engine.base import DsnMissing, Excluded, FolderMissing, Report
 
 FINE, NOT_FINE, USAGE, COULD_NOT_RUN = 0, 1, 2, 3
 _INTERRUPTED = 130
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         say = engine_output.Teller(self.stderr, quiet=options.get("quiet", False))
         try:
             report = _VERBS[options["verb"]](options, say)
-        except (engine.FolderMissing, engine.Excluded, engine.DsnMissing) as refusal:
+        except (FolderMissing, Excluded, DsnMissing) as refusal:
             _leave(self, refusal.sentence, USAGE)
         except Refused as refusal:
             _leave(self, refusal.sentence, COULD_NOT_RUN)
@@ -59,11 +59,15 @@ def _interrupted(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _lint(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
-    return engine.lint(folder=options["folder"], only=options["only"], form=options["format"])
+def _lint(options: dict[str, Any], say: engine_output.Teller) -> Report:
+    from changecontrol.services.engine import linting
+
+    return linting.lint(folder=options["folder"], only=options["only"], form=options["format"])
 
 
-def _rehearse(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
+def _rehearse(options: dict[str, Any], say: engine_output.Teller) -> Report:
+    from changecontrol.services.engine import rehearsing
+
     given = {
         "folder": options["folder"],
         "only": options["only"],
@@ -72,13 +76,17 @@ def _rehearse(options: dict[str, Any], say: engine_output.Teller) -> engine.Repo
         "on_migration": say.migration,
     }
     if options["server"]:
-        return engine.rehearse(server=options["server"], **given)
+        return rehearsing.rehearse(server=options["server"], **given)
+    from changecontrol.management import engine_server
+
     with engine_server.embedded(options["major"] or 18) as server:
-        return engine.rehearse(server=server, **given)
+        return rehearsing.rehearse(server=server, **given)
 
 
-def _apply(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
-    return engine.apply(
+def _apply(options: dict[str, Any], say: engine_output.Teller) -> Report:
+    from changecontrol.services.engine import applying
+
+    return applying.apply(
         folder=options["folder"],
         dsn=engine_arguments.dsn(options),
         actor=_login(),
@@ -90,8 +98,10 @@ def _apply(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
     )
 
 
-def _rollback(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
-    return engine.rollback(
+def _rollback(options: dict[str, Any], say: engine_output.Teller) -> Report:
+    from changecontrol.services.engine import taking_back
+
+    return taking_back.rollback(
         folder=options["folder"],
         dsn=engine_arguments.dsn(options),
         actor=_login(),
@@ -104,12 +114,16 @@ def _rollback(options: dict[str, Any], say: engine_output.Teller) -> engine.Repo
     )
 
 
-def _status(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
-    return engine.status(folder=options["folder"], dsn=engine_arguments.dsn(options))
+def _status(options: dict[str, Any], say: engine_output.Teller) -> Report:
+    from changecontrol.services.engine import standing
+
+    return standing.status(folder=options["folder"], dsn=engine_arguments.dsn(options))
 
 
-def _fingerprint(options: dict[str, Any], say: engine_output.Teller) -> engine.Report:
-    return engine.fingerprint(dsn=engine_arguments.dsn(options), compare=options["compare"])
+def _fingerprint(options: dict[str, Any], say: engine_output.Teller) -> Report:
+    from changecontrol.services.engine import looking
+
+    return looking.fingerprint(dsn=engine_arguments.dsn(options), compare=options["compare"])
 
 
 def _login() -> str:

@@ -67,7 +67,7 @@ class Work:
         if self.observer is None or self.observer.closed:
             self.observer = None
             with suppress(Refused):  # without it we only cannot say who blocks
-                self.observer = self.session.twin("watch")
+                self.observer = self.session.twin("watch", lasting=True)
         return self.observer
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ def apply(
             tell({"number": place.number, "name": place.name, "state": place.state, "said": place.said})
         if in_the_way:
             return Report({"migrations": told}, False)
-        patience, fence = limits or Limits(), newest_fence(rows)
+        patience, fence = limits or Limits(end_may_be_lost=True), newest_fence(rows)
         with working(session, fence, actor=actor, limits=patience, on_event=on_event, stop=stop) as work:
             fine = all(_one(work, migration, place, verify, tell) for migration, place in states)
     return Report({"migrations": told}, fine)

@@ -15,12 +15,9 @@ from changecontrol.rules.certificate import Verdict
 from changecontrol.rules.finding import Finding
 from changecontrol.rules.policy import Policy
 from changecontrol.rules.refusal import Refused
-from changecontrol.rules.reporting import FORMATS
 from changecontrol.rules.script import Script
 from changecontrol.rules.topics import merged
 from changecontrol.services.engine.base import Folder, Report, read_folder
-
-__all__ = ["FORMATS", "lint", "refusals", "severe", "squawked"]
 
 
 def lint(*, folder: Path, only: Sequence[int] = (), form: str = "text") -> Report:

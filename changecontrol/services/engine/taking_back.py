@@ -42,7 +42,7 @@ def rollback(
         on = [one for one in stand(found, rows) if one.state in ("applied", "partial", "changed", "missing")]
         on.sort(key=lambda one: (one.state != "partial", -one.order, -(one.number or 0)))
         by_number = found.numbered()
-        patience, fence = limits or Limits(), newest_fence(rows)
+        patience, fence = limits or Limits(end_may_be_lost=True), newest_fence(rows)
         with working(session, fence, actor=actor, limits=patience, on_event=on_event, stop=stop) as work:
             for place in _chosen(on, to=to, steps=steps, only=only):
                 one = _take_back(work, place, by_number.get(place.number or 0))
