@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from django.conf import settings
 
@@ -75,11 +73,11 @@ def _on_copy(
     assert forward is not None  # a revision is never frozen without a forward script
     limits = rehearsal.RehearsalLimits(seconds=settings.REHEARSAL_SECONDS, bytes=settings.REHEARSAL_BYTES)
     kind = str(errand.params.get("basis", "schema"))
-    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+    with scratch.folder("rehearsal") as folder:
         dump = None
         if kind == "copy":
             pulse.say(f"dumping {errand.target.name}")
-            dump = Path(folder) / "copy.dump"
+            dump = folder / "copy.dump"
             backup.dump(place, dump, on_event=pulse.heard, stop=pulse.stop)
         pulse.say(f"building a copy of {errand.target.name}")
         making = copies.build_copy(
@@ -120,6 +118,7 @@ def _rehearsed(
         on_event=pulse.heard,
         stop=pulse.stop,
         restore=copy.restore,
+        leave_applied=False,
     )
 
 

@@ -25,6 +25,7 @@ from changecontrol.targets.shots import Shot, shoot
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _ROLE = re.compile(r'\bROLE\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?("(?:[^"]|"")+"|[a-z_][\w$]*)', re.I)
 _ROLE_KINDS = frozenset({"CreateRoleStmt", "AlterRoleStmt", "AlterRoleSetStmt", "DropRoleStmt", "GrantRoleStmt"})
+_OF_A_SESSION = ("temp", "hold", "advisory")
 #: What a server says when a trigger, a rule or a script's own question refuses: RAISE EXCEPTION.
 RAISED = "P0001"
 
@@ -114,6 +115,8 @@ class Bench:
             entry["error"] = self._sentence(script, failure) if failure else ""
         if roles is not None and not session.closed:
             borrowed_roles.mark_new(session, before=roles, scripts=[script])
+        if _leaves_something(script) and not session.closed:
+            session.execute("DISCARD TEMP; CLOSE ALL; SELECT pg_advisory_unlock_all()")
         if self.guard.asked:
             raise RehearsalStopped(reason=self.guard.asked)
         untouched = failure is not None and outcome.steps_done == 0 and _begins_atomic(script)
@@ -176,6 +179,11 @@ class Bench:
         finally:
             entry["ms"] = round((time.monotonic() - started) * 1000, 1)
             self.passes.append(entry)
+
+
+def _leaves_something(script: Script) -> bool:
+    """Whether what belongs to a session may stay behind. On a target every run has a session of its own."""
+    return any(word in one.sql.lower() for one in script.statements for word in _OF_A_SESSION)
 
 
 def _begins_atomic(script: Script) -> bool:

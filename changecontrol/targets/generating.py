@@ -31,15 +31,18 @@ class Made:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def fill(session: Session, *, tables: Collection[str], rows: int) -> Made:
-    """Make rows in those of the tables that are empty, and in the empty ones they refer to."""
+def fill(session: Session, *, tables: Collection[str], rows: int, nulls: bool = True) -> Made:
+    """Make rows in those of the tables that are empty, and in the empty ones they refer to.
+
+    With `nulls` columns that may be NULL are so in some of the rows.
+    """
     made = Made()
     known = columns.read(session, tables) if tables else {}
     try:
         session.execute("SET statement_timeout = '20s'")
         for table in _ordered(known):
             if not table.partitioned and _has_no_rows(session, table.name):
-                _fill(session, table, known, rows, made)
+                _fill(session, table, known, rows, made, nulls)
     finally:
         session.pin()
     return made
@@ -112,13 +115,13 @@ def _has_no_rows(session: Session, name: str) -> bool:
     return bool(row and row[0])
 
 
-def _fill(session: Session, table: Table, known: Mapping[int, Table], rows: int, made: Made) -> None:
+def _fill(session: Session, table: Table, known: Mapping[int, Table], rows: int, made: Made, nulls: bool) -> None:
     try:
         count, refused = 0, ""
         itself = any(other == table.oid for _names, other, _key in table.links)
         for numbers in (range(1, rows // 2), range(rows // 2, rows + 1)) if itself else (range(1, rows + 1),):
             links = [(names, _linked(session, known, other, key)) for names, other, key in table.links]
-            done, said = _insert(session, _Rows(table, links), numbers)
+            done, said = _insert(session, _Rows(table, links), numbers, _WAYS if nulls else _WAYS[1:2])
             count, refused = count + done, refused or said
     except NoValue as no:
         made.reasons[table.name] = f"{no}."
@@ -143,10 +146,10 @@ def _linked(session: Session, known: Mapping[int, Table], oid: int, key: tuple[i
     return [tuple(row) for row in found if None not in row]
 
 
-def _insert(session: Session, maker: _Rows, numbers: range) -> tuple[int, str]:
+def _insert(session: Session, maker: _Rows, numbers: range, ways: Sequence[str]) -> tuple[int, str]:
     """All rows at once; what is refused, one by one in each way. Gives (rows made, the first refusal)."""
     try:
-        return session.execute(maker.statement(numbers, "mixed")).rowcount, ""
+        return session.execute(maker.statement(numbers, ways[0])).rowcount, ""
     except NoValue as no:
         refused = f"{no}."
     except psycopg.Error as error:
@@ -156,7 +159,7 @@ def _insert(session: Session, maker: _Rows, numbers: range) -> tuple[int, str]:
     maker.leave_out(column for column in maker.optional() if not _is_taken(session, maker, column))
     count = failures = 0
     for number in numbers:
-        done = next((n for way in _WAYS if (n := _try(session, maker, number, way))), 0)
+        done = next((n for way in ways if (n := _try(session, maker, number, way))), 0)
         count += done
         failures = 0 if done else failures + 1
         if failures >= 4:

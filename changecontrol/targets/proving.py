@@ -18,6 +18,10 @@ from changecontrol.targets.shots import Shot, lost_between, marked, moved
 class RowsInTheWay(Exception):
     """The migration does not bear the rows that were generated; the message says why."""
 
+    def __init__(self, sentence: str, sqlstate: str) -> None:
+        super().__init__(f"generated rows are refused: {sentence}")
+        self.sqlstate = sqlstate
+
 
 @dataclass(frozen=True, slots=True)
 class Scripts:
@@ -55,12 +59,12 @@ class Proof:
         self._dirty = False  # something else than forward and generated rows sets the copy apart from what it was
         self._rows_there = False  # generated ones
 
-    def run(self, *, rows: int) -> None:
+    def run(self, *, rows: int, nulls: bool = True) -> None:
         """Carry out the passes. Raises RowsInTheWay where generated rows are what makes one of them fail."""
         texts = (self.scripts.forward, self.scripts.rollback)
         named = touching.tables(self.bench.session, texts)
         if rows:
-            self._generate(named, rows)
+            self._generate(named, rows, nulls)
         self.before = self.bench.shoot("before")
         self._touched = named & self.before.marks.keys()
         if not self._forward(self.before):
@@ -75,10 +79,10 @@ class Proof:
                 self._prefixes(self.scripts.rollback)
             self._again()
 
-    def _generate(self, named: set[str], rows: int) -> None:
+    def _generate(self, named: set[str], rows: int, nulls: bool) -> None:
         filled = marked(self.bench.session)
         self._standing = snapshot.sequences(self.bench.session)
-        made = generating.fill(self.bench.session, tables=named, rows=rows)
+        made = generating.fill(self.bench.session, tables=named, rows=rows, nulls=nulls)
         self.not_generated = dict(made.reasons)
         now = marked(self.bench.session)
         grown = {name for name, mark in now.items() if mark[2] and not filled[name][2]}
@@ -91,7 +95,7 @@ class Proof:
         self.statements = ran.observed
         if ran.sentence:
             self._dirty = not ran.untouched
-            self._rows_in_the_way(ran.sentence)
+            self._rows_in_the_way(ran.sentence, ran.sqlstate)
             self.verdict, self.sentence = Verdict.FORWARD_FAILED, ran.sentence
             return False
         self._applied = True
@@ -111,7 +115,7 @@ class Proof:
         if ran.sentence:
             self._dirty = not ran.untouched
             if ran.sqlstate == RAISED:
-                self._rows_in_the_way(ran.sentence)
+                self._rows_in_the_way(ran.sentence, ran.sqlstate)
             self.verdict, self.sentence = Verdict.ROLLBACK_FAILED, f"The rollback fails: {ran.sentence}"
             return False
         self._verify("rollback", after_rollback=True)
@@ -232,9 +236,9 @@ class Proof:
         same = all(was is not None and now is not None and was.rows == now.rows for was, now in counts)
         return same and other <= self.generated.keys()
 
-    def _rows_in_the_way(self, sentence: str) -> None:
+    def _rows_in_the_way(self, sentence: str, sqlstate: str = "") -> None:
         if self.generated and not self.bench.guard.reached:
-            raise RowsInTheWay(f"generated rows are refused: {sentence}")
+            raise RowsInTheWay(sentence, sqlstate)
 
     def _verify(self, name: str, *, after_rollback: bool = False) -> str:
         """Run the verify script; the sentence when it did not come out as it must."""

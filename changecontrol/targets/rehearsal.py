@@ -19,6 +19,8 @@ from changecontrol.targets.limiting import RehearsalLimits, RehearsalStopped
 from changecontrol.targets.outcome import Event
 from changecontrol.targets.proving import Proof, RowsInTheWay, Scripts
 
+_NULL_REFUSED = "23502"
+
 __all__ = ["RehearsalLimits", "RehearsalStopped", "rehearse"]
 
 
@@ -69,18 +71,22 @@ def rehearse(
 
 
 def _prove(bench: Bench, scripts: Scripts, restore: Callable[[], None], rows: int) -> Proof:
-    """Prove with generated rows where there are none; without them where the migration does not bear them."""
-    proof = Proof(bench, scripts, restore)
-    try:
-        proof.run(rows=rows if scripts.rollback and scripts.rollback.steps else 0)
-    except RowsInTheWay as refused:
-        proof.make_anew()
-        bench.passes.clear()
-        not_generated = {**proof.not_generated, **dict.fromkeys(proof.generated, str(refused))}
+    """Prove with generated rows where there are none: with NULLs among them; without NULLs where these are what the
+    migration does not bear; else without rows."""
+    ways = [(rows, True)] if scripts.rollback and scripts.rollback.steps else [(0, False)]
+    not_generated: dict[str, str] = {}
+    while True:
+        count, nulls = ways.pop()
         proof = Proof(bench, scripts, restore)
         proof.not_generated = not_generated
-        proof.run(rows=0)
-    return proof
+        try:
+            proof.run(rows=count, nulls=nulls)
+            return proof
+        except RowsInTheWay as refused:
+            proof.make_anew()
+            bench.passes.clear()
+            not_generated = {**proof.not_generated, **dict.fromkeys(proof.generated, str(refused))}
+            ways.append((rows, False) if nulls and refused.sqlstate == _NULL_REFUSED else (0, False))
 
 
 def _certificate(

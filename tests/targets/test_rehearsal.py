@@ -145,6 +145,23 @@ def test_made_up_rows_that_a_migration_does_not_bear_are_no_fault(where: Where) 
     assert "invalid input syntax" in found.basis.not_generated["public.people"]
 
 
+def test_nulls_that_a_migration_does_not_bear_are_left_out(where: Where) -> None:
+    base = "CREATE TABLE people (id int PRIMARY KEY, code text, note text);"
+    found = rehearsed(
+        where,
+        base,
+        "ALTER TABLE people ALTER code SET NOT NULL;",
+        "ALTER TABLE people ALTER code DROP NOT NULL;",
+    )
+    assert (found.verdict, found.lossless, found.not_exercised) == (Verdict.EXACT, True, ()), found
+    assert found.basis.rows == {"public.people": [24, "generated"]}
+
+
+def test_what_belongs_to_a_session_does_not_stay_for_the_next_run(where: Where) -> None:
+    forward = "CREATE TEMP TABLE names AS SELECT name FROM people; CREATE TABLE more AS SELECT * FROM names;"
+    assert rehearsed(where, PEOPLE, forward, "DROP TABLE more;").verdict is Verdict.EXACT
+
+
 def test_a_rollback_that_guards_rows_is_tried_without_them(where: Where) -> None:
     base = "CREATE TABLE people (id int PRIMARY KEY);"
     guard = (
