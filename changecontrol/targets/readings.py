@@ -65,8 +65,10 @@ _WAL_SQL = "SELECT pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg
 
 #: What is counted already when a transaction begins: the server hands its counts on only once a second.
 _START_SQL = f"""
-SELECT NULL, 0, 0, pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn UNION ALL
-SELECT counted.* , 0 FROM (SELECT c.oid, {_COUNTED.format("c.oid")}
+SELECT NULL, 0, 0, pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn,
+  pg_catalog.current_setting('{GUARDED[0]}'), pg_catalog.current_setting('{GUARDED[1]}')
+UNION ALL
+SELECT counted.*, 0, '', '' FROM (SELECT c.oid, {_COUNTED.format("c.oid")}
 FROM pg_catalog.pg_class c WHERE c.oid >= {_FIRST_OID} AND c.relkind IN ('r', 'm')) AS counted (oid, scanned, changed)
 WHERE scanned <> 0 OR changed <> 0
 """  # noqa: S608
@@ -125,15 +127,16 @@ def read(session: Session, before: Reading) -> Reading:
 def start(session: Session) -> Reading:
     """Read what is counted before the transaction has done anything; it holds no lock yet."""
     values = wire.send(session, _START_SQL).values
-    scanned = {int(oid): int(count or 0) for oid, count, _changed, _lsn in values if oid}
-    changed = {int(oid): int(count or 0) for oid, _scanned, count, _lsn in values if oid}
-    return Reading(int(values[0][3] or 0), settings(session), {}, {}, scanned, changed)
+    scanned = {int(row[0]): int(row[1] or 0) for row in values if row[0]}
+    changed = {int(row[0]): int(row[2] or 0) for row in values if row[0]}
+    settings = {name: value or "" for name, value in zip(GUARDED, values[0][4:6], strict=True)}
+    return Reading(int(values[0][3] or 0), settings, {}, {}, scanned, changed)
 
 
 def scanned_after_error(session: Session) -> dict[int, int]:
     """Leave the failed transaction and read its counts in the same message, before the server hands them on."""
     values = wire.send(session, f"ROLLBACK; {_START_SQL}").values
-    return {int(oid): int(count or 0) for oid, count, _changed, _lsn in values if oid}
+    return {int(row[0]): int(row[1] or 0) for row in values if row[0]}
 
 
 def wal(session: Session) -> int:
