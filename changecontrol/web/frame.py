@@ -99,7 +99,7 @@ def _url(change: ChangeRequest, action: Any, incident: Incident | None) -> str:
 
 
 def _acts(
-    change: ChangeRequest, view: Any, incident: Incident | None, held: frozenset[str]
+    change: ChangeRequest, view: Any, incident: Incident | None, held: frozenset[str], rehearsal: Rehearsal | None
 ) -> tuple[list[Act], list[Act]]:
     """Return what stands in the bar (the one filled button and one beside it) and what stands in the margin."""
     every = [
@@ -116,8 +116,15 @@ def _acts(
     usable = [act for act in every if not act.refusal]
     go = [act for act in usable if act.tone == "go"][:1]
     beside = [act for act in usable if act.key in BESIDE and act not in go][:1]
-    bar = [*beside, *(go or _owed_items(change, view, held))]
+    bar = [*beside, *(go or _owed_rehearsal(change, rehearsal, held) or _owed_items(change, view, held))]
     return bar, [act for act in every if act not in bar]
+
+
+def _owed_rehearsal(change: ChangeRequest, rehearsal: Rehearsal | None, held: frozenset[str]) -> list[Act]:
+    """Return the way to the rehearsal where a draft has none yet and this person may ask for one."""
+    if rehearsal is not None or change.content_digest or not held & set(rehearsing.MAY_ASK):
+        return []
+    return [Act("rehearse", "Rehearse", f"{reverse('change-rehearsal', args=[change.code])}#rehearse", "flask", "go")]
 
 
 def _owed_items(change: ChangeRequest, view: Any, held: frozenset[str]) -> list[Act]:
@@ -216,8 +223,8 @@ def build(request: HttpRequest, change: ChangeRequest) -> tuple[Frame, Any]:
     view = overview.overview(change=change, person=request.user, now=timezone.now())
     incidents = list(Incident.objects.filter(change=change, closed_at=None).order_by("pk"))
     steps, label = _steps(view)
-    bar, asides = _acts(change, view, incidents[0] if incidents else None, duties_of(request))
     rehearsal = rehearsing.newest(change)
+    bar, asides = _acts(change, view, incidents[0] if incidents else None, duties_of(request), rehearsal)
     findings = rehearsing.counting(change, rehearsal)
     signed = sum(1 for _, signature in view.required if signature)
     papers = (("Log lines", "change-log"), ("Changelog entry", "change-changelog"))

@@ -25,6 +25,7 @@ PAGES = {
     "change": ("theo", "/changes/{authorizable}/"),
     "sign": ("cora", "/changes/{reviewable}/do/compliance_review/"),
     "sql": ("tess", "/changes/{authorizable}/sql/"),
+    "rehearsal": ("tess", "/changes/{authorizable}/rehearsal/"),
     "checklist": ("quin", "/changes/{authorizable}/checklist/"),
     "execution": ("theo", "/runs/{run}/"),
     "matrix": ("theo", "/matrix/"),

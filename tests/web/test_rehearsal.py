@@ -56,6 +56,16 @@ def test_it_says_that_nothing_was_rehearsed(change: ChangeRequest, staging: Targ
     assert reverse("change-rehearse", args=[change.code]) in body
 
 
+def test_a_script_without_one_offers_it_on_every_tab(staging: Target) -> None:
+    change = certificates.rehearsable("draft")
+    where = f"{reverse('change-rehearsal', args=[change.code])}#rehearse"
+    summary = reverse("change", args=[change.code])
+    assert where in client_of("ada").get(summary).content.decode()
+    assert where not in client_of("ines").get(summary).content.decode()
+    certificates.rehearsal(change, staging)
+    assert where not in client_of("ada").get(summary).content.decode()
+
+
 def test_it_shows_passes_locks_schema_data_and_basis(change: ChangeRequest, staging: Target) -> None:
     certificates.rehearsal(change, staging)
     body = page(change, "tess")
