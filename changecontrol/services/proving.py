@@ -19,7 +19,7 @@ from changecontrol.rules.script import Script
 from changecontrol.services import certifying, freezing, probing, visiting
 from changecontrol.services.pulse import Pulse
 from changecontrol.services.visiting import Done
-from changecontrol.targets import backup, copies, ledger, rehearsal, sandbox
+from changecontrol.targets import backup, copies, ledger, rehearsal, sandbox, scratch
 from changecontrol.targets.connection import Session, Where
 
 logger = logging.getLogger(__name__)

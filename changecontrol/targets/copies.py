@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from psycopg import sql
 
 from changecontrol.rules.certificate import Basis
 from changecontrol.rules.script import Script
-from changecontrol.targets import archives, borrowed_roles, sandbox
+from changecontrol.targets import archives, borrowed_roles, sandbox, scratch
 from changecontrol.targets.archives import Archive
 from changecontrol.targets.borrowed_roles import Role
 from changecontrol.targets.connection import Session, Where, connect
@@ -75,11 +74,11 @@ def build_copy(
     """
     limits = limits or RehearsalLimits()
     source = _look_at(of) if of is not None else None
-    with tempfile.TemporaryDirectory(prefix="copy-") as folder:
+    with scratch.folder("copy") as folder:
         archive = None
         if kind == "schema":
             assert of is not None  # a schema is always somebody's
-            archive = archives.take(of, Path(folder) / "schema.dump", seconds=limits.seconds)
+            archive = archives.take(of, folder / "schema.dump", seconds=limits.seconds)
         elif kind == "copy":
             assert dump is not None  # a copy is always of a dump
             archive = archives.read(dump)
@@ -182,6 +181,8 @@ class _Work:
         guard = Guard(self.where, self.limits, self.stop)
         patience = Limits(deadline_s=self.limits.seconds, lock_ms=5000, look_s=0)
         try:
+            with connect(self.where, application_name="copy") as session:
+                guard.count_from_here(session)
             sandbox.build(self.where, self.before, on_event=self.on_event, stop=guard.stop, limits=patience)
         finally:
             guard.close()

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Script
-from changecontrol.targets import borrowed_roles, ledger
+from changecontrol.targets import borrowed_roles, ledger, scratch
 from changecontrol.targets.connection import Session, Where, connect
 from changecontrol.targets.outcome import Event, Limits, Order
 from changecontrol.targets.runner import run
@@ -66,7 +66,7 @@ def remake(server: Where, where: Where, *, encoding: str = "UTF8") -> None:
 
 
 def sweep(server: Where, *, older_than_s: int = 0) -> tuple[str, ...]:
-    """Drop sandboxes that a killed process left behind; gives their names. One whose maker is connected stays."""
+    """Drop sandboxes, their roles and dumps that killed processes left; gives names. A connected maker's stay."""
     with connect(server, application_name="sandbox sweep") as admin:
         rows = admin.execute(
             "SELECT datname FROM pg_database d WHERE datname ~ %s"
@@ -78,6 +78,7 @@ def sweep(server: Where, *, older_than_s: int = 0) -> tuple[str, ...]:
             borrowed_roles.mark_announced(admin, name)
             _drop(admin, name)
         _drop_roles(admin)
+    scratch.sweep()
     return tuple(name for (name,) in rows)
 
 
@@ -127,7 +128,8 @@ def compare(target: Session, where: Where) -> Differences:
 
 
 def _create(admin: Session, database: str, encoding: str, server: Where) -> None:
-    query = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}")
+    # any other encoding may not fit the server's locale; "C" fits every one
+    query = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {}" + ("" if encoding == "UTF8" else " LOCALE 'C'"))
     try:
         admin.execute(query.format(sql.Identifier(database), sql.Literal(encoding)))
     except psycopg.Error as error:

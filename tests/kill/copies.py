@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 import psycopg
 
@@ -73,6 +76,7 @@ class Rehearsals:
 
     cluster: Cluster
     dice: random.Random
+    folder: Path  # for what victims write on this machine
     met: Counter[str] = field(default_factory=Counter)
     kills: int = 0
 
@@ -110,7 +114,8 @@ class Rehearsals:
     def left(self) -> Iterator[str]:
         """Sweep as a worker does, and say what is left in spite of that."""
         wait_until(lambda: not self._keepers(), "the end of the connections of killed rehearsals")
-        sandbox.sweep(self.server)
+        with self.writing():
+            sandbox.sweep(self.server)
         with psycopg.connect(self.cluster.dsn(), autocommit=True) as admin:
             for query in (
                 "SELECT 'database ' || datname FROM pg_database WHERE datname LIKE 'cc\\_sandbox%'",
@@ -118,6 +123,16 @@ class Rehearsals:
                 "SELECT 'session ' || application_name FROM pg_stat_activity WHERE application_name LIKE 'rehears%'",
             ):
                 yield from (said for (said,) in admin.execute(query.encode()))
+        yield from (f"folder {one}" for one in self.folder.iterdir())
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Have the sweep look where the victims write."""
+        known, tempfile.tempdir = tempfile.tempdir, str(self.folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = known
 
     def catalog(self) -> str:
         """The digest of the target's catalog."""
@@ -131,4 +146,4 @@ class Rehearsals:
 
     def _job(self, point: Point | None, *, of: bool) -> Rehearsing:
         base = (BEFORE,) if of else (File("001_base.sql", BASE), BEFORE)
-        return Rehearsing(self.server.dsn, self.target if of else "", base, FORWARD, BACK, point)
+        return Rehearsing(self.server.dsn, self.target if of else "", base, FORWARD, BACK, str(self.folder), point)

@@ -9,6 +9,7 @@ import os
 import random
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -66,10 +67,10 @@ def _rows(hunt: Hunt) -> list[ledger.LedgerRow]:
 @pytest.mark.timeout(1200)
 @pytest.mark.xdist_group("kill")
 def test_a_rehearsal_killed_in_any_pass_leaves_no_sandbox_and_is_made_again(
-    servers: Servers, record_property: Callable[[str, object], None]
+    servers: Servers, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     began = monotonic()
-    rehearsals = Rehearsals(servers.new_cluster("kill-copies"), random.Random(f"{SEED} rehearsals"))
+    rehearsals = Rehearsals(servers.new_cluster("kill-copies"), random.Random(f"{SEED} rehearsals"), tmp_path)
     before, left = rehearsals.catalog(), []
     parts = list(Part) * (20 if ROUNDS >= 7 else 2)
     random.Random(f"{SEED} parts").shuffle(parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -71,6 +72,7 @@ class Rehearsing:
     before: tuple[File, ...]
     forward: File
     rollback: File
+    folder: str  # for temporary files
     point: Point | None = None
 
 
@@ -163,6 +165,7 @@ def _run(job: Running, parent: Connection) -> tuple[str, ...]:
 
 def _rehearse(job: Rehearsing, parent: Connection) -> tuple[str, ...]:
     ear = _Ear(job.point, parent, "")
+    tempfile.tempdir = job.folder
 
     class Told(Bench):
         """A bench that tells which pass begins."""
