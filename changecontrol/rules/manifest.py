@@ -21,8 +21,22 @@ def canonical(value: Any) -> bytes:
     Takes None, bool, int, str, lists or tuples, and mappings with str keys. Raises NotCanonical for everything else:
     floats and NaN (they round), datetimes (write them as text with their zone first), bytes, sets.
     """
-    _check(value, "value")
+    if not _is_canonical(value):
+        _check(value, "value")  # raises, and says where
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+def _is_canonical(value: Any) -> bool:
+    kind = type(value)
+    if value is None or kind is bool or kind is int:
+        return True
+    if isinstance(value, str):
+        return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, list | tuple):
+        return all(map(_is_canonical, value))
+    if isinstance(value, dict):
+        return all(type(key) is str for key in value) and all(map(_is_canonical, (*value, *value.values())))
+    return False
 
 
 def _check(value: Any, path: str) -> None:

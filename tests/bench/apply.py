@@ -6,12 +6,14 @@ Every tool starts from its own process, as a person would start it, on a new dat
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -21,37 +23,40 @@ from tests.bench import peers
 from tests.bench.migrations import Migration, generate
 from tests.bench.peers import ROOT, Job
 from tests.bench.report import Row
+from tests.bench.servers import database, server
 
 _Plan = Callable[[str, Path], Job | None]
 _NAMES = ("ours", "psql, a connection per file", "psql, one connection", "dbmate", "Sqitch", "Liquibase", "yoyo")
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Seconds by the clock, and of CPU on either side: what a busy machine cannot blur as much."""
+
+    wall: float
+    client: float
+    server: float
+
+
 def measure(quick: bool) -> list[Row]:
     """Median seconds of each tool, and ours against two of them."""
     count, rounds = (60, 1) if quick else (300, 3)
-    with tempfile.TemporaryDirectory(prefix="bench-") as kept:
-        folder = Path(kept)
-        folder.chmod(0o711)
-        with Cluster(folder / "server", name="bench") as cluster:
-            try:
-                taken = _rounds(cluster, folder, count, rounds)
-            finally:
-                cluster.stop()
-                cluster.remove()
+    with server() as (cluster, folder):
+        taken = _rounds(cluster, folder, count, rounds)
     return _rows(taken, count)
 
 
-def _rounds(cluster: Cluster, folder: Path, count: int, rounds: int) -> dict[str, list[float] | str]:
+def _rounds(cluster: Cluster, folder: Path, count: int, rounds: int) -> dict[str, list[Taken] | str]:
     """Tools take turns, so that a busy moment of the machine does not hit one of them alone."""
-    taken: dict[str, list[float] | str] = {}
+    taken: dict[str, list[Taken] | str] = {}
     for turn in range(rounds):
         place = folder / f"round{turn}"
         made = generate(place / "ours", count)
         for number, (name, plan) in enumerate(_plans(cluster, made).items()):
-            url = _database(cluster, f"bench_{turn}_{number}")
-            found = _timed(plan, url, place / "ours", count)
+            url = database(cluster, f"bench_{turn}_{number}")
+            found = _timed(cluster, plan, url, place / "ours", count)
             earlier = taken.get(name, [])
-            taken[name] = [*earlier, found] if isinstance(found, float) and isinstance(earlier, list) else str(found)
+            taken[name] = [*earlier, found] if isinstance(found, Taken) and isinstance(earlier, list) else str(found)
             print(f"   {name}: {found}", file=sys.stderr, flush=True)
     return taken
 
@@ -82,34 +87,50 @@ def _ours(url: str, folder: Path) -> Job:
     return Job(((sys.executable, str(ROOT / "manage.py"), "engine", "apply", str(folder), url, "--quiet"),), ROOT, {})
 
 
-def _timed(plan: _Plan, url: str, folder: Path, count: int) -> float | str:
+def _timed(cluster: Cluster, plan: _Plan, url: str, folder: Path, count: int) -> Taken | str:
     with tempfile.TemporaryDirectory(prefix="bench-peer-") as kept:
         copy = Path(kept) / "folder"
         subprocess.run(["cp", "-r", str(folder), str(copy)], check=True)
         job = plan(url, copy)
         if job is None:
             return "not installed"
-        started = time.perf_counter()
+        before, started = cpu(cluster), time.perf_counter()
         try:
             job.run()
         except RuntimeError as error:
             return f"failed: {error}"
         seconds = time.perf_counter() - started
+        after = wait_until_idle(cluster)
     with psycopg.connect(url) as connection:
         found = connection.execute("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'site\\_%'").fetchone()
     made = found[0] if found else 0
-    return seconds if made == (count + 2) // 3 else f"failed: {made} tables"
+    if made != (count + 2) // 3:
+        return f"failed: {made} tables"
+    return Taken(seconds, after[0] - before[0], after[1] - before[1])
 
 
-def _database(cluster: Cluster, name: str) -> str:
+def cpu(cluster: Cluster) -> tuple[float, float]:
+    """CPU seconds so far of our finished children, and of the server with its finished backends."""
+    ours = resource.getrusage(resource.RUSAGE_CHILDREN)
+    fields = Path(f"/proc/{cluster.process.pid}/stat").read_text().rpartition(")")[2].split() if cluster.process else []
+    return ours.ru_utime + ours.ru_stime, sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_idle(cluster: Cluster) -> tuple[float, float]:
+    """The same, once the backends have ended and are counted."""
     with psycopg.connect(cluster.dsn(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} STRATEGY wal_log".encode())
-        admin.execute("CHECKPOINT")
-    return cluster.dsn(name)
+        query = (
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        while (row := admin.execute(query).fetchone()) and row[0]:
+            time.sleep(0.01)
+        return cpu(cluster)
 
 
-def _rows(taken: dict[str, list[float] | str], count: int) -> list[Row]:
-    medians = {name: statistics.median(found) for name, found in taken.items() if isinstance(found, list)}
+def _rows(taken: dict[str, list[Taken] | str], count: int) -> list[Row]:
+    medians = {
+        name: statistics.median(one.wall for one in found) for name, found in taken.items() if isinstance(found, list)
+    }
     ours = medians.get("ours")
     rows = []
     for name in _NAMES:
@@ -119,7 +140,13 @@ def _rows(taken: dict[str, list[float] | str], count: int) -> list[Row]:
                 Row("a", f"{name}: {count} migrations", None, met=False if name == "ours" else None, note=found)
             )
             continue
-        note = f"{min(found):.2f} to {max(found):.2f} s in {len(found)} rounds"
+        walls, client, server = (
+            [one.wall for one in found],
+            [one.client for one in found],
+            [one.server for one in found],
+        )
+        note = f"{min(walls):.2f} to {max(walls):.2f} s in {len(found)} rounds;"
+        note += f" CPU {statistics.median(client):.2f} s client, {statistics.median(server):.2f} s server"
         rows.append(Row("a", f"{name}: {count} migrations", medians[name], "s", note=note))
     for name, most in (("psql, a connection per file", 3.0), ("dbmate", 1.0)):
         if ours and name in medians:
