@@ -10,6 +10,7 @@
 -- =====================================================
 
 -- Old code writes enrolled_on, new code writes consented_on; the trigger carries each write over to the other column.
+-- New code may come once this migration is complete.
 -- enrolled_on has a check together with left_on; 010 gives consented_on the same. Nothing else depends on it.
 
 BEGIN;

@@ -9,7 +9,7 @@
 -- Rollback: lossless
 -- =====================================================
 
--- The check on left_on was added by hand: it names the old column, so the new one needs its own before the old one goes.
+-- The check on left_on was added by hand. The one there is names the old column and goes with it.
 
 BEGIN;
 

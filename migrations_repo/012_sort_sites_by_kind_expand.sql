@@ -10,6 +10,7 @@
 -- =====================================================
 
 -- Old code writes is_training, new code writes kind; the trigger carries each write over to the other column.
+-- New code may come once this migration is complete.
 -- The way back loses nothing while 013 allows the two kinds alone that a boolean can hold. Whoever adds a third kind
 -- ends that.
 

@@ -12,6 +12,7 @@
 -- Existing rows are filled by touching them: the trigger does the copying, under the lock on the old row, so no write
 -- that happens at the same moment can be lost. Old and new code that write the same row at the same moment may meet as
 -- a deadlock, and one of them has to try again.
+-- New code may come once this migration is complete.
 -- Added by hand: comments, rights, row-level security and policies like those of sites; and both columns stay required,
 -- now in site_places, while sites lets them be empty, so that new code can write a site before its place.
 

@@ -3,7 +3,7 @@
 -- =====================================================
 
 -- enrolled_on comes back as the last column, is filled from consented_on, and both are kept equal again. Its check
--- together with left_on was added by hand.
+-- together with left_on was added by hand. Old code may come back once this is complete.
 
 BEGIN;
 

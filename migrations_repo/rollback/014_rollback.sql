@@ -3,7 +3,7 @@
 -- =====================================================
 
 -- is_training comes back as the last column, is filled from kind, and both are kept equal again. Its own comment
--- was added by hand.
+-- was added by hand. Old code may come back once this is complete.
 
 BEGIN;
 

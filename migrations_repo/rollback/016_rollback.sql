@@ -3,7 +3,7 @@
 -- =====================================================
 
 -- The columns come back as the last ones and are filled by touching the rows of site_places, under their locks. Their
--- comments were added by hand.
+-- comments were added by hand. Old code may come back once this is complete.
 
 BEGIN;
 

@@ -13,7 +13,10 @@ from changecontrol.rules.patterns.member import Member
 from changecontrol.rules.patterns.names import Name, Table
 from changecontrol.rules.refusal import Refused
 
-_STAGES = "Old code writes {old}, new code writes {new}; the trigger carries each write over to the other column."
+_STAGES = (
+    "Old code writes {old}, new code writes {new}; the trigger carries each write over to the other column. New code "
+    "may come once this migration is complete."
+)
 
 
 class DefaultsDiffer(Refused):
@@ -248,7 +251,8 @@ def _contract(move: _Move, verb: str) -> Member:
             forms.has_trigger(table, move.trigger, there=False, what="kept both equal"),
         ),
         rollback_notes=(
-            f"{old.text} comes back as the last column, is filled from {new.text}, and both are kept equal again. What "
-            "else it had of indexes, constraints and rights has to stand here too.",
+            f"{old.text} comes back as the last column, is filled from {new.text}, and both are kept equal again. Old "
+            "code may come back once this is complete. What else the column had of indexes, constraints and rights has "
+            "to stand here too.",
         ),
     )

@@ -218,7 +218,8 @@ def _expand(move: Split) -> Member:
         notes=(
             "Existing rows are filled by touching them: the trigger does the copying, under the lock on the old row, "
             "so no write that happens at the same moment can be lost. Old and new code that write the same row at the "
-            "same moment may meet as a deadlock, and one of them has to try again.",
+            "same moment may meet as a deadlock, and one of them has to try again. New code may come once this is "
+            "complete.",
             "By hand, before this is submitted, give the new table the comments, rights, row-level security and "
             "policies that the moved columns had through their table.",
         ),
@@ -266,7 +267,8 @@ def _contract(move: Split) -> Member:
         notes=("Both tables are locked in the order in which new code writes them, so neither waits for the other.",),
         rollback_notes=(
             f"The columns come back as the last ones and are filled by touching the rows of {new.name.text}, under "
-            "their locks. What else they had of comments, indexes, constraints and rights has to stand here too.",
+            "their locks. Old code may come back once this is complete. What else they had of comments, indexes, "
+            "constraints and rights has to stand here too.",
         ),
     )
 
