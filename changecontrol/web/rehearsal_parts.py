@@ -44,6 +44,8 @@ def verdict(certificate: Mapping[str, Any], *, ours: bool) -> dict[str, str]:
     word = text(certificate.get("verdict"))
     heading, icon = HEADINGS[Verdict(word)] if word in WORDS else (f"Verdict: {word}", "info-circle")
     passed = certificate.get("passed") is True and ours
+    if ours and not passed and icon == "circle-check":
+        heading, icon = f"{heading}, and yet it does not pass", "alert-triangle"
     tone = "ok" if passed and icon == "circle-check" else "warn" if passed or not ours else "bad"
     sentence, short = text(certificate.get("sentence")), text(certificate.get("shortfall"))
     more = short if short and short != sentence else ""

@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from changecontrol.models import ChangeRequest, Errand, Rehearsal, Target
-from changecontrol.rules.certificate import Verdict
+from changecontrol.rules.certificate import Prefix, Verdict
 from changecontrol.services.recording import acting
 from tests.services import certificates, rows
 from tests.web.visitors import client_of
@@ -101,6 +101,15 @@ def test_it_is_red_where_the_way_back_is_none(change: ChangeRequest, staging: Ta
     body = page(change)
     assert 'class="cc-note cc-note--bad" id="verdict"' in body
     assert said in body and "The rollback forgets an index." in body
+
+
+def test_it_does_not_call_exact_what_does_not_restore_from_half_way(change: ChangeRequest, staging: Target) -> None:
+    halfway = Prefix(steps=1, verdict=Verdict.ROLLBACK_FAILED, error="42704 index does not exist")
+    certificates.rehearsal(change, staging, prefixes=(halfway,))
+    body = page(change)
+    assert 'class="cc-note cc-note--bad" id="verdict"' in body
+    assert "The way back is exact, and yet it does not pass" in body
+    assert "After step 1 alone the rollback does not restore" in body
 
 
 def test_a_pass_that_failed_says_why_and_the_next_was_not_run(change: ChangeRequest, staging: Target) -> None:
