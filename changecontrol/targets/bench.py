@@ -16,7 +16,7 @@ from changecontrol.rules.script import Script, StepKind
 from changecontrol.targets import borrowed_roles, ledger
 from changecontrol.targets.checking import VerifyResult, verify
 from changecontrol.targets.connection import Session, Where, connect
-from changecontrol.targets.limiting import Guard, RehearsalLimits, RehearsalStopped
+from changecontrol.targets.limiting import CopyLost, Guard, RehearsalLimits, RehearsalStopped
 from changecontrol.targets.outcome import Event, Failure, Limits, Order
 from changecontrol.targets.probe import Probe
 from changecontrol.targets.runner import run
@@ -119,6 +119,8 @@ class Bench:
             session.execute("DISCARD TEMP; CLOSE ALL; SELECT pg_advisory_unlock_all()")
         if self.guard.asked:
             raise RehearsalStopped(reason=self.guard.asked)
+        if failure is not None and session.closed and not self.guard.reached:
+            raise CopyLost(sentence=failure.sentence)
         untouched = failure is not None and outcome.steps_done == 0 and _begins_atomic(script)
         observed = tuple(probe.observed) if probe else ()
         return Ran(entry["error"], failure.sqlstate if failure else "", untouched, observed)

@@ -32,6 +32,10 @@ class RehearsalStopped(Refused):
     """The rehearsal was stopped: {reason}"""
 
 
+class CopyLost(Refused):
+    """The connection to the copy broke, so this rehearsal says nothing about the migration: {sentence} Rehearse again."""
+
+
 @dataclass(frozen=True, slots=True)
 class RehearsalLimits:
     """What a rehearsal may take: seconds for everything it runs, bytes of its database with temporary files, and how
