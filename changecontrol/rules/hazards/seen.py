@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from changecontrol.rules.context import Context, same
+from changecontrol.rules.hazards.around import commands, definition, relation
 from changecontrol.rules.hazards.rule import Proof, Rule
 from changecontrol.rules.hazards.session import guarded
 from changecontrol.rules.locks import is_concurrent
 from changecontrol.rules.observed import BLOCKS_WRITERS, STRENGTH, Observed
-from changecontrol.rules.parser import parse_one
+from changecontrol.rules.parser import parse_one, unwrap
 
 RULES = {
     "rewrites-table": Rule(
@@ -121,7 +122,7 @@ def _of_statement(
     yield from _of_files(one, step)
     yield from _of_scans(one, step, rows_limit)
     if not is_batched(one):
-        yield from _of_rows(one, step, new, rows_limit)
+        yield from _of_rows(one, step, new, context, rows_limit)
     if not step.two:
         yield from _of_two(one, step, context)
     for name, value in one.settings.items():
@@ -168,13 +169,16 @@ def _of_scans(one: Observed, step: _Transaction, rows_limit: int) -> Iterator[Fa
         yield Fact("scan-under-lock", one, {"table": step.strong()[0], "count": "0"})
 
 
-def _of_rows(one: Observed, step: _Transaction, new: set[str], rows_limit: int) -> Iterator[Fact]:
+def _of_rows(one: Observed, step: _Transaction, new: set[str], context: Context, rows_limit: int) -> Iterator[Fact]:
     for table, count in one.rows.items():
         if table in new or count <= 0:
             continue
         step.rows[table] = step.rows.get(table, 0) + count
-        read = max((number for name, number in one.scans.items() if name not in new), default=0)
-        every = count > 1 and 0 < read <= count and one.kind != "CopyStmt"
+        whole = (
+            number for name, number in one.scans.items() if name not in new and number >= known_rows(name, context)
+        )
+        read = max(whole, default=0)
+        every = count > 1 and 0 < read <= count and one.kind != "CopyStmt" and not _limited(one)
         if (step.rows[table] > rows_limit or every) and table not in step.many:
             step.many.add(table)
             share = "as many as were read" if every else f"more than the limit of {rows_limit:,}"
@@ -183,12 +187,25 @@ def _of_rows(one: Observed, step: _Transaction, new: set[str], rows_limit: int) 
             )
 
 
+def _limited(one: Observed) -> bool:
+    """Whether an INSERT … SELECT says itself how many rows it takes."""
+    node = parse_one(one.sql) if one.kind == "InsertStmt" else None
+    return node is not None and node.HasField("select_stmt") and bool(unwrap(node.select_stmt).HasField("limit_count"))
+
+
+def known_rows(table: str, context: Context) -> int:
+    """How many rows a table had when the context was read; 0 when nobody knows."""
+    known = context.tables.get(table)
+    return known.rows if known else 0
+
+
 def _of_two(one: Observed, step: _Transaction, context: Context) -> Iterator[Fact]:
     """Two tables locked in one transaction, one of them against everybody. Partitions count as their table."""
     held: dict[str, str] = {}
+    attached = _attached(one, context)
     for name in step.strong():
         known = context.tables.get(name)
-        if known is not None and known.kind not in "rpm":
+        if (known is not None and known.kind not in "rpm") or name == attached:
             continue
         root, mode = context.root(name), step.locks[name]
         if STRENGTH[mode] > STRENGTH.get(held.get(root, ""), 0):
@@ -200,6 +217,15 @@ def _of_two(one: Observed, step: _Transaction, context: Context) -> Iterator[Fac
         other = next((name for name in held if name != exclusive[0] and name in now), "")
         other = other or next(name for name in held if name != exclusive[0])
         yield Fact("two-tables-locked", one, {"table": exclusive[0], "other": other})
+
+
+def _attached(one: Observed, context: Context) -> str:
+    """The table that becomes a partition here: one with its parent from now on."""
+    node = parse_one(one.sql) if one.kind == "AlterTableStmt" else None
+    if node is None:
+        return ""
+    found = (definition(command) for kind, command in commands(node) if kind == "AT_AttachPartition")
+    return next((context.full_name(relation(one.name)) for one in found), "")
 
 
 def unexplained_locks(observed: Sequence[Observed], touched: Sequence[str], context: Context) -> Iterator[Fact]:

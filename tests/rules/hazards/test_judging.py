@@ -147,6 +147,18 @@ def test_partitions_are_one_table() -> None:
     ]
 
 
+def test_a_partition_is_one_with_its_table_from_the_moment_it_is_attached() -> None:
+    locks = {"public.pt": SUE, "public.pt_1": AEL, "public.u": AEL}
+    attach = "ALTER TABLE pt ATTACH PARTITION u FOR VALUES IN (1)"
+    assert blocking(final(attach, {"locks": locks})) == []
+    assert ("attach-partition", "observed") in blocking(final(attach, {"locks": locks, "scans": {"public.u": 50}}))
+
+
+def test_the_first_rows_of_a_table_are_not_all_of_it() -> None:
+    few = {"rows": {"public.u": 5}, "scans": {"public.u": 5}}
+    assert final("INSERT INTO u SELECT a FROM u LIMIT 5", few) == []
+
+
 def test_settings_left_changed_are_critical() -> None:
     seen = {"settings": {"session_replication_role": "replica"}}
     (found,) = [one for one in final("SELECT switch_off()", seen) if one.blocks]
