@@ -10,6 +10,7 @@ import pytest
 
 from changecontrol.local.postgres import Cluster
 from changecontrol.local.testing import Servers
+from changecontrol.services.engine import rehearsing
 from changecontrol.services.engine.base import Excluded, NothingThere
 from changecontrol.services.engine.rehearsing import rehearse
 from tests import engine_folders
@@ -113,3 +114,40 @@ def test_it_refuses_an_empty_folder_and_numbers_that_are_not_there(server: Clust
         rehearse(folder=tmp_path, server=server.dsn())
     with pytest.raises(Excluded, match="007"):
         rehearse(folder=engine_folders.good(tmp_path), server=server.dsn(), only=[7])
+
+
+def test_it_goes_on_where_the_rehearsal_of_one_breaks(
+    server: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prove = rehearsing.prove
+
+    def breaking(where: Any, **given: Any) -> Any:
+        if given["forward"].file == "002_country.sql":
+            raise RuntimeError("a mistake of ours")
+        return prove(where, **given)
+
+    monkeypatch.setattr(rehearsing, "prove", breaking)
+    folder = engine_folders.good(tmp_path)
+    needs = engine_folders.forward("COMMENT ON COLUMN sites.country IS 'x';", number="003")
+    back = "COMMENT ON COLUMN sites.country IS NULL;"
+    engine_folders.put(folder, {"003_named.sql": needs, "rollback/003_rollback.sql": back})
+    report = rehearse(folder=folder, server=server.dsn())
+    found = report.value["migrations"]
+    assert [one["verdict"] for one in found] == ["exact", "refused", "exact"] and not report.fine
+    assert "could not be rehearsed. RuntimeError: a mistake of ours" in found[1]["sentence"]
+
+
+def test_it_refuses_a_file_that_is_too_large_and_goes_on(server: Cluster, tmp_path: Path) -> None:
+    folder = engine_folders.good(tmp_path)
+    (folder / "002_country.sql").write_bytes(b"-- " + b"x" * (1 << 20) + b"\n")
+    report = rehearse(folder=folder, server=server.dsn())
+    assert [one["verdict"] for one in report.value["migrations"]] == ["exact", "refused", "exact"]
+    assert "1048576" in report.value["migrations"][1]["sentence"]
+
+
+def test_a_verify_script_that_cannot_be_read_is_a_finding(server: Cluster, tmp_path: Path) -> None:
+    folder = engine_folders.put(engine_folders.good(tmp_path), {"verify/001_verify.sql": "DELETE FROM sites;"})
+    report = rehearse(folder=folder, server=server.dsn(), only=[1])
+    (found,) = report.value["migrations"]
+    assert found["verdict"] == "exact" and not report.fine
+    assert [one["file"] for one in found["findings"] if one["rule"] == "refused"] == ["verify/001_verify.sql"]
