@@ -53,14 +53,17 @@ def read(path: Path, *, seconds: float = 600) -> Archive:
     return Archive(path, called, major, _roles(path, called, seconds))
 
 
-def restore(archive: Archive, where: Where, *, role: str, strict: bool, seconds: float) -> None:
-    """Restore into an empty database as `role`. `strict`: every error counts; else what can be restored is."""
+def restore(archive: Archive, where: Where, *, role: str, strict: bool, owners: bool, seconds: float) -> None:
+    """Restore into an empty database as `role`. `strict`: every error counts; else what can be restored is.
+
+    Without `owners` everything belongs to who restores it.
+    """
     with connect(where, application_name="copy") as session:
         major = session.info.server_version // 10000
     program, _version = client("pg_restore", max(major, archive.major), target=where.called)
     options = ["--exit-on-error", "--single-transaction"] if strict else []
     options += ["--no-tablespaces", "--no-subscriptions", "--no-password"]
-    options += [f"--role={role}"] if role else []
+    options += [*([f"--role={role}"] if role else []), *([] if owners else ["--no-owner"])]
     database = f"--dbname={environment_of(where).get('PGDATABASE', '')}"
     listed = _call([program, "--list", archive.path], None, archive.of, seconds).splitlines(keepends=True)
     with tempfile.NamedTemporaryFile("w", suffix=".list") as wanted:

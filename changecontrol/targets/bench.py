@@ -23,7 +23,7 @@ from changecontrol.targets.runner import run
 from changecontrol.targets.shots import Shot, shoot
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"
-_ROLE = re.compile(r'\bROLE\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?("(?:[^"]|"")+"|[a-z_][\w$]*)', re.I)
+_NAME = re.compile(r'"(?:[^"]|"")+"|[a-z_][\w$]*', re.I)
 _ROLE_KINDS = frozenset({"CreateRoleStmt", "AlterRoleStmt", "AlterRoleSetStmt", "DropRoleStmt", "GrantRoleStmt"})
 _OF_A_SESSION = ("temp", "hold", "advisory")
 #: What a server says when a trigger, a rule or a script's own question refuses: RAISE EXCEPTION.
@@ -82,6 +82,7 @@ class Bench:
                 "SELECT coalesce(max(migration), 0) + 1, coalesce(max(fence), 0) FROM changecontrol.ledger"
             ).fetchone()
             assert row is not None  # an aggregate always gives its row
+            self.guard.count_from_here(self._session)
             self._migration, self._fence = int(row[0]), int(row[1])
         return self._session
 
@@ -194,12 +195,12 @@ def _begins_atomic(script: Script) -> bool:
 
 
 def roles_named(*scripts: Script | None) -> set[str]:
-    """Names of roles in statements that make, change, grant or drop one."""
+    """Words of statements that make, change, grant or drop a role: the names of roles are among them."""
     found: set[str] = set()
     for script in scripts:
         for statement in script.statements if script else ():
             if statement.kind in _ROLE_KINDS:
-                found |= {_folded(name) for name in _ROLE.findall(statement.sql)}
+                found |= {_folded(name) for name in _NAME.findall(statement.sql)}
     return found
 
 

@@ -79,6 +79,21 @@ def ensure(admin: Session, roles: Iterable[Role]) -> None:
             admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(name))
 
 
+def is_self(admin: Session, name: str) -> bool:
+    """Whether the admin works under this name already."""
+    return admin.execute("SELECT current_user = %s", (name,)).fetchone() == (True,)
+
+
+def can_become(admin: Session, name: str) -> bool:
+    """Whether SET ROLE is possible; nobody but a superuser becomes one."""
+    try:
+        with admin.transaction():
+            admin.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(name)))
+    except psycopg.Error:
+        return False
+    return True
+
+
 def known(conn: psycopg.Connection) -> set[str]:
     """Every role of the server."""
     return {name for (name,) in conn.execute("SELECT rolname FROM pg_roles").fetchall()}

@@ -106,6 +106,7 @@ class _Work:
         self.server, self.source, self.archive, self.before = server, source, archive, before
         self.limits, self.on_event, self.stop = limits, on_event, stop
         self.made = self.where = made
+        self.own_all = False  # the login cannot become the target's role: everything is its own instead
 
     def again(self) -> None:
         """Throw away what is there and build it again."""
@@ -120,8 +121,14 @@ class _Work:
             self._become(admin)
             if self.archive is not None:
                 self._choose_extensions(admin)
+                role, strict = self.where.set_role, not differs
                 archives.restore(
-                    self.archive, self.made, role=self.where.set_role, strict=not differs, seconds=self.limits.seconds
+                    self.archive,
+                    self.made,
+                    role=role,
+                    strict=strict,
+                    owners=not self.own_all,
+                    seconds=self.limits.seconds,
                 )
             there = _extensions(admin)
         if self.before:
@@ -138,12 +145,13 @@ class _Work:
     def _become(self, admin: Session) -> None:
         """Make the roles the copy needs; from then on everything is done as the target's migrating role."""
         named = {name: Role(name) for name in (self.archive.roles if self.archive else ())}
-        row = admin.execute("SELECT current_user::text").fetchone()
-        if self.source is not None and row is not None and self.source.role.name != row[0]:
-            role = self.source.role
-            named[role.name] = role
-            self.where = replace(self.where, set_role=role.name, search_path=self.source.search_path)
+        if self.source is not None:
+            named[self.source.role.name] = self.source.role
+            self.where = replace(self.where, search_path=self.source.search_path)
         borrowed_roles.ensure(admin, named.values())
+        if self.source is not None and not borrowed_roles.is_self(admin, self.source.role.name):
+            self.own_all = not borrowed_roles.can_become(admin, self.source.role.name)
+            self.where = replace(self.where, set_role="" if self.own_all else self.source.role.name)
         if self.where.set_role:
             names = map(sql.Identifier, (admin.info.dbname, self.where.set_role))
             admin.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(*names))

@@ -38,8 +38,8 @@ class CopyLost(Refused):
 
 @dataclass(frozen=True, slots=True)
 class RehearsalLimits:
-    """What a rehearsal may take: seconds for everything it runs, bytes of its database with temporary files, and how
-    many rows are generated for a table that has none."""
+    """What a rehearsal may take: seconds for everything it runs, bytes that its database grows by and its temporary
+    files fill, and how many rows are generated for a table that has none."""
 
     seconds: float = 900.0
     bytes: int = 8 << 30
@@ -56,6 +56,7 @@ class Guard:
     def __init__(self, where: Where, limits: RehearsalLimits, stop: Callable[[], str | None]) -> None:
         self.where, self.limits = where, limits
         self.reached, self.asked = "", ""
+        self._there = 0  # what the copy took before anything ran on it
         self._stop, self._session = stop, None
         self._ends = time.monotonic() + limits.seconds
         self._looked = time.monotonic()
@@ -75,6 +76,11 @@ class Guard:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+    def count_from_here(self, session: Session) -> None:
+        """Only what the database grows by from now on counts: a restored copy is large from the beginning."""
+        row = session.execute(_SIZE_SQL.encode()).fetchone()
+        self._there = int(row[0]) if row else 0
 
     @property
     def remaining_s(self) -> float:
@@ -106,7 +112,7 @@ class Guard:
         try:
             if self._session is None:
                 self._session = connect(self.where, application_name="rehearsal guard")
-            total = self._number(_SIZE_SQL)
+            total = self._number(_SIZE_SQL) - self._there
         except (Refused, psycopg.Error):
             self.forget()
             return 0

@@ -137,6 +137,19 @@ def test_missing_extensions_prove_nothing(target: tuple[Where, str], server: Whe
         assert copy.basis.not_comparable == "the sandbox server lacks plpgsql 0.9."
 
 
+def test_a_copy_has_the_encoding_of_its_target(cluster: Cluster, server: Where) -> None:
+    name = unique("latin")
+    with psycopg.connect(cluster.dsn(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'".encode())
+    try:
+        with build_copy(server, kind="schema", of=Where(cluster.dsn(name), name="staging")) as copy:
+            with connect(copy.where, application_name="x") as there:
+                assert one(there, "SHOW server_encoding") == "LATIN1"
+    finally:
+        with psycopg.connect(cluster.dsn(), autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {name}".encode())
+
+
 def test_it_says_why_a_copy_cannot_be_made(server: Where, apart: Cluster, tmp_path: Path) -> None:
     (tmp_path / "x.dump").write_text("no dump")
     with pytest.raises(CopyFailed, match=r"No copy of the backup x\.dump .*does not appear to be a valid archive"):
@@ -149,16 +162,18 @@ def test_it_says_why_a_copy_cannot_be_made(server: Where, apart: Cluster, tmp_pa
     assert left(apart) == []
 
 
-def test_a_sweep_takes_the_dead_at_once_and_the_living_never(server: Where, apart: Cluster) -> None:
+@pytest.mark.parametrize("doing", ["sys.stdin.read()", "connect(copy.where, application_name='x').execute(SLEEP)"])
+def test_a_sweep_takes_the_dead_at_once_and_the_living_never(server: Where, apart: Cluster, doing: str) -> None:
     code = (
         "import os, signal, sys\n"
-        "from changecontrol.targets.connection import Where\n"
+        "from changecontrol.targets.connection import Where, connect\n"
         "from changecontrol.targets.copies import build_copy\n"
+        "SLEEP = 'SELECT pg_sleep(600)'\n"
         "from changecontrol.rules.script import parse, Direction\n"
         "made = parse(b'CREATE ROLE made_there; CREATE TABLE a (id int);', file='1.sql', direction=Direction.FORWARD)\n"
-        "with build_copy(Where(os.environ['DSN']), kind='migrations', before=[made]):\n"
+        "with build_copy(Where(os.environ['DSN']), kind='migrations', before=[made]) as copy:\n"
         "    print('built', flush=True)\n"
-        "    sys.stdin.read()\n"
+        f"    {doing}\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code],

@@ -163,6 +163,34 @@ FORGOTTEN: dict[str, tuple[str, str, str]] = {
         "operator public.+*(integer,integer)",
     ),
     "a role": ("CREATE ROLE rehearsal_fault NOLOGIN;", NOTHING, "role rehearsal_fault"),
+    "a user": ("CREATE USER rehearsal_fault;", NOTHING, "role rehearsal_fault"),
+    "membership in a role": (
+        "CREATE ROLE rehearsal_fault; GRANT pg_monitor TO rehearsal_fault;",
+        NOTHING,
+        "role rehearsal_fault",
+    ),
+    "a setting of the database": (
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = %L', current_database(), '9MB'); END $$;",
+        NOTHING,
+        "settings of the database",
+    ),
+    "an extension": ("CREATE EXTENSION pg_trgm;", NOTHING, "extension pg_trgm"),
+    "a row filter of a publication": (
+        "ALTER PUBLICATION news SET TABLE site WHERE (id > 1);",
+        NOTHING,
+        "publication news",
+    ),
+    "a domain's default": ("ALTER DOMAIN short SET DEFAULT 'x';", NOTHING, "domain public.short"),
+    "a default that may be granted on": (
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor WITH GRANT OPTION;",
+        "ALTER DEFAULT PRIVILEGES REVOKE GRANT OPTION FOR SELECT ON TABLES FROM pg_monitor;",
+        "default grants of @self on r",
+    ),
+    "an invalid index": (
+        "CREATE INDEX x ON visit (site);",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'x'::regclass;",
+        "index public.x",
+    ),
 }
 
 ESSENTIAL = (
