@@ -12,7 +12,7 @@ from changecontrol.targets.connection import Session
 from changecontrol.targets.outcome import Throttle
 from changecontrol.targets.watching import Watch
 
-_CHECK_S = 0.05  # between two looks while nothing is in the way
+_FRESH_S = 0.25  # what was read so shortly before is still true
 _WAIT_S = 0.2  # between two looks while something is
 _SLOW_TIMES = 3  # a slow answer counts when it comes so often in a row
 
@@ -59,10 +59,15 @@ class Gauge:
     oids: list[int]
     limits: Throttle
     last: Reading = field(default_factory=Reading)
-    _looked_at: float = 0.0
+    _found: tuple[str, str] = ("", "")
+    _looked_at: float = -_FRESH_S
     _slow: int = 0
     _archives: bool | None = None
     _outwaited: int | None = None  # pid of the autovacuum worker that was waited for long enough
+
+    def look(self) -> None:
+        """Look around once; best while the server works on a batch, when it takes no time of ours."""
+        self._found = self._reason()
 
     def wait(self, in_between: Callable[[], None]) -> float:
         """Wait as long as something is in the way; seconds. Ends on an abort and at the deadline.
@@ -70,22 +75,24 @@ class Gauge:
         `in_between` is called while waiting. Tells `throttled` with the reason when it begins, when the reason
         changes, and when it ends.
         """
-        if time.monotonic() - self._looked_at < _CHECK_S:
-            return 0.0
+        if time.monotonic() - self._looked_at >= _FRESH_S:
+            self.look()
         since, told, autovacuum_since = time.monotonic(), "", time.monotonic()
         while not self.watch.asked_to_stop() and self.watch.remaining_s > 0:
-            kind, reason = self._reason()
+            kind, reason = self._found
             waited = round(time.monotonic() - since, 1)
             if not reason:
                 break
             if kind == "autovacuum" and time.monotonic() - autovacuum_since > self.limits.autovacuum_s:
                 self._outwaited = self.last.autovacuum
+                self.look()
                 continue
             if kind != told:
                 self.watch.emit("throttled", f"Waits: {reason}", reason=reason, kind=kind, waited_s=waited)
                 told = kind
             in_between()
             self.watch.pause(_WAIT_S)
+            self.look()
         seconds = time.monotonic() - since
         if told:
             text = f"Waited {seconds:.1f} s for others."

@@ -52,6 +52,8 @@ class Watch:
         self._blocked_s, self._looked_at, self._progress_at = 0.0, 0.0, 0.0
         self.minds_waiters = 0.0  # seconds after which to mind who waits for locks of ours; 0: never
         self.behind = 0  # the most sessions seen waiting for one of our batches
+        self.beside: Callable[[], None] | None = None  # called once while a long statement is in flight
+        self._sent_at, self._was_beside = 0.0, False
         self.step: int | None = None
         self.statement: int | None = None
         self.hides_debug = False  # a rehearsal asks the server for them and keeps them itself
@@ -112,7 +114,8 @@ class Watch:
     def begin(self) -> None:
         """A statement is sent."""
         self.blockers = ()
-        self._looked_at = time.monotonic()
+        self._looked_at = self._sent_at = time.monotonic()
+        self._was_beside = False
         self._progress_at = self._looked_at - _PROGRESS_S / 2
 
     def tick(self) -> None:
@@ -123,10 +126,13 @@ class Watch:
             return
         blocked = self.look()
         self._count(blocked)
-        if self.minds_waiters:
+        if self.minds_waiters and time.monotonic() - self._sent_at > self.minds_waiters:
             self.behind = max(self.behind, self.ask(lambda seen: observe.behind(seen, self.pid, self.minds_waiters), 0))
         if not blocked:
             self.tell_progress(self.pid)
+        if self.beside is not None and not self._was_beside:
+            self._was_beside = True
+            self.beside()
         if self.asked_to_stop() or self.crowded:
             self._cancel()
         elif self.remaining_s <= 0:

@@ -63,7 +63,8 @@ def _measured(cluster: Cluster, changes: int, *, idle_s: float) -> list[Row]:
         )  # fmt: skip
         stalled = felt.stalled
         print(f"   {name}: {felt.percentile(0.99):.1f} ms, {stalled:.2f} % over 200 ms", file=sys.stderr, flush=True)
-        note = f"{attempts} tries for {changes} changes, the slowest {worst:.1f} s"
+        note = f"{felt.stalled_time(_THINK_MS):.1f} % of their time; {attempts} tries for {changes} changes, "
+        note += f"the slowest {worst:.1f} s"
         found.append(
             Row("b", f"{name}: users over 200 ms", stalled, "%", None, "0 %" if mine else "",
                 stalled == 0 if mine else None, note)
