@@ -22,7 +22,8 @@ from tests.factories import PASSWORD
 NO_PAGES = {"health", "inbox-running", "run-live", "change-raw", "change-log", "change-changelog", "evidence"}
 NO_PAGES |= {"matrix-csv", "run-log", "migration-log", "sign-out", "theme", "finding-waive", "item-attest"}
 NO_PAGES |= {"change-revise", "run-abort", "run-resolve", "run-second", "incident-document", "incident-close"}
-NO_PAGES |= {"change-person", "change-sites", "ask-target"}
+NO_PAGES |= {"change-person", "change-sites", "ask-target", "run-pause", "run-resume", "series-attest"}
+NO_PAGES |= {"change-rehearsal-live", "change-rehearse", "change-rehearsal-upload", "certificate"}
 #: looked at in every combination; all others wide and light, narrow and dark
 MAIN = ("inbox", "change", "change-sql", "run", "matrix")
 ODD = [(1280, "dark"), (390, "light")]
@@ -80,12 +81,15 @@ def pages(seen: Seen) -> dict[str, list[str]]:
             f"{draft}/",
             f"{draft}/documentation/",
             f"{draft}/findings/",
+            f"{draft}/rehearsal/",
             f"{draft}/sql/",
             f"{draft}/do/submit/",
             f"{draft}/do/start_development/",
             f"{draft}/do/withdraw/",
             f"{review}/disk/",
             "/repository/",
+            "/series/",
+            "/series/sort-sites-by-kind/",
             "/password/",
         ],
         "tess": [f"{review}/", f"{review}/do/reject/", f"{review}/signatures/"],
@@ -95,11 +99,13 @@ def pages(seen: Seen) -> dict[str, list[str]]:
             f"{deployed}/checklist/",
             f"{deployed}/watch/",
             f"{deployed}/do/close_watch/",
+            "/series/sort-sites-by-kind/",
             f"/incidents/{seen.incident.code}/",
             "/incidents/",
         ],
         "theo": [
             f"{deployed}/sql/",
+            f"{deployed}/rehearsal/",
             f"{deployed}/runs/",
             f"{deployed}/timeline/",
             f"{deployed}/do/restore/",
