@@ -220,6 +220,9 @@ VARIANTS: tuple[tuple[str, bool, str], ...] = (
     ("fails", True, "ALTER TABLE nowhere ADD COLUMN a int;"),
     ("read only DO", False, "DO $$ BEGIN IF (SELECT count(*) FROM s1.orders) < 1 THEN RAISE EXCEPTION 'no'; END IF; END $$;"),
     # one step further
+    ("made again, in words only", True, "CREATE TABLE IF NOT EXISTS s1.orders (id bigint PRIMARY KEY); TRUNCATE s1.orders;"),
+    ("the same name elsewhere", True, "CREATE TABLE IF NOT EXISTS public.orders (id bigint PRIMARY KEY); TRUNCATE s1.orders;"),
+    ("column made again, in words only", True, "ALTER TABLE s1.orders ADD COLUMN IF NOT EXISTS total int; ALTER TABLE s1.orders DROP COLUMN total;"),
     ("quoted keyword table", True, 'CREATE TABLE IF NOT EXISTS "user" (id bigint PRIMARY KEY); ALTER TABLE "Odd Schema"."My Table" DROP COLUMN "Full Name";'),
     ("drop column cascade with view", True, "ALTER TABLE t DROP COLUMN a CASCADE;"),
     ("update via view", True, "CREATE VIEW ov AS SELECT * FROM s1.orders; UPDATE ov SET state='x' WHERE total > 5;"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from changecontrol.rules.context import Context, Table, last, quoted, same
+from changecontrol.rules.context import Context, Table, last, parts, quoted, same
 from changecontrol.rules.parser import choice, kind_of, unwrap
 from changecontrol.rules.policy import Policy
 
@@ -36,8 +36,15 @@ class Around:
         return (kind, last(name)) in self.made
 
     def is_new(self, name: str) -> bool:
-        """Whether the file made this relation itself: nobody uses it yet."""
-        return self.has_made("relation", name)
+        """Whether the file made this relation itself: nobody uses it yet. One that was there before stays in use,
+        whatever CREATE … IF NOT EXISTS says, and one of the same name in another schema is another one.
+        """
+        schema = parts(name)[-2:-1]
+        there = self.context.full_name(name) if self.context else ""
+        if not self.has_made("relation", name) or (there and (schema or there.startswith("public."))):
+            return False
+        homes = {home for kind, home in self.made if kind == "home" and home.endswith(f".{last(name)}")}
+        return not schema or not homes or bool({f"{schema[0]}.{last(name)}", f".{last(name)}"} & homes)
 
     def member_is_new(self, kind: str, table: str, name: str) -> bool:
         """Whether the file made a column, constraint, trigger, policy or rule of a table itself."""

@@ -42,10 +42,12 @@ def made(node: Any) -> Iterator[tuple[str, str]]:
     kind = kind_of(node)
     if kind == "CreateStmt":
         yield "relation", node.relation.relname
+        yield "home", f"{node.relation.schemaname}.{node.relation.relname}"
     elif kind == "CreateForeignTableStmt":
         yield "relation", node.base_stmt.relation.relname
     elif kind == "CreateTableAsStmt":
         yield "relation", node.into.rel.relname
+        yield "home", f"{node.into.rel.schemaname}.{node.into.rel.relname}"
     elif kind == "SelectStmt" and node.HasField("into_clause"):
         yield "relation", node.into_clause.rel.relname
     elif kind == "ViewStmt" and not node.replace:

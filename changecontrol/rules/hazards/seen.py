@@ -240,8 +240,9 @@ def unexplained_locks(observed: Sequence[Observed], touched: Sequence[str], cont
 
 
 def emptied(observed: Sequence[Observed], context: Context) -> Iterator[Fact]:
-    """Tables that code emptied: a new file that the server did not call a rewrite."""
+    """Tables that were emptied: a new file that the server did not call a rewrite."""
     for one in observed:
-        if one.kind in OPAQUE and not any("rewriting table" in said for said in one.says):
+        truncates = one.kind == "TruncateStmt"
+        if truncates or (one.kind in OPAQUE and not any("rewriting table" in said for said in one.says)):
             for table in _of_what_was_there(one, context).rewrites:
                 yield Fact("truncate", one, {"name": table, "table": table})

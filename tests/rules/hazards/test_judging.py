@@ -159,6 +159,14 @@ def test_the_first_rows_of_a_table_are_not_all_of_it() -> None:
     assert final("INSERT INTO u SELECT a FROM u LIMIT 5", few) == []
 
 
+def test_a_table_that_was_emptied_was_there_whatever_the_text_says() -> None:
+    text = "BEGIN; CREATE TABLE IF NOT EXISTS o (id bigint PRIMARY KEY); TRUNCATE o; COMMIT"
+    old = {"locks": {"public.t": AEL}, "rewrites": ("public.t",)}
+    assert blocking(final(text, {}, old)) == [("truncate", "observed")]
+    assert blocking(final("TRUNCATE t", old)) == [("truncate", "observed")]
+    assert blocking(final(text, {"new": ("public.o",)}, {})) == []
+
+
 def test_settings_left_changed_are_critical() -> None:
     seen = {"settings": {"session_replication_role": "replica"}}
     (found,) = [one for one in final("SELECT switch_off()", seen) if one.blocks]
@@ -284,6 +292,18 @@ def test_every_statement_of_postgresql_can_be_judged(file: Path) -> None:
 def test_findings_stand_at_their_statement() -> None:
     found = judging.static(script("SELECT 1;\n\n  ALTER TABLE t\n    DROP v;"), None, policy=Policy())
     assert [(one.file, one.line, one.column) for one in found] == [("009_example.sql", 3, 3)]
+
+
+def test_a_table_that_was_there_is_not_new_because_the_text_says_so() -> None:
+    text = "CREATE TABLE IF NOT EXISTS t (id bigint PRIMARY KEY); TRUNCATE t;"
+    assert judging.static(script(text), None, policy=Policy()) == []
+    assert [one.rule for one in judging.static(script(text), None, policy=Policy(), context=CONTEXT)] == ["truncate"]
+
+
+def test_a_table_of_the_same_name_in_another_schema_is_another_one() -> None:
+    text = "CREATE TABLE IF NOT EXISTS s.t (id bigint PRIMARY KEY); TRUNCATE {}.t;"
+    assert [one.rule for one in judging.static(script(text.format("r")), None, policy=Policy())] == ["truncate"]
+    assert judging.static(script(text.format("s")), None, policy=Policy()) == []
 
 
 def test_inside_code_the_line_is_said() -> None:
