@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from changecontrol.targets.watching import Watch
 
 _LEAST_ROWS = 1000  # of a smaller table nothing is worth cleaning up
 _POLL_S = 0.05
+_PATIENCE_S = 60.0  # a VACUUM so slow is left alone, and the table grows
+_AHEAD = 0.5  # of a share: so far may batches get ahead of a VACUUM that runs
 _AGAIN = 0.25  # of a share: dead rows that a VACUUM could not remove are no reason to try it after every batch
 
 _TABLE_SQL = """
@@ -54,7 +57,7 @@ def table_of(session: Session, name: str) -> Table:
 class Maid:
     """Cleans up one table whenever a share of it was changed: by a session of its own, outside of any transaction.
 
-    The batches go on meanwhile; nothing waits but the end of the step.
+    The batches go on meanwhile; they wait when they get too far ahead, and at the end of the step.
     """
 
     session: Session
@@ -71,6 +74,8 @@ class Maid:
         self.changed += changed
         share = max(self.table.rows * self.limits.vacuum_share, _LEAST_ROWS)
         due = self.changed >= share or (dead > share and self.changed >= share * _AGAIN)
+        if self.changed >= share * _AHEAD:
+            self.finish(_PATIENCE_S)  # what it makes free is needed by now, or the table grows
         if self._look() or not due or self._refused or self.limits.vacuum_share <= 0:
             return
         self.changed = 0
@@ -81,9 +86,10 @@ class Maid:
         said = f"This login may not VACUUM {self.table.name}: autovacuum alone cleans up behind the batches."
         self.watch.emit("notice", said, severity="WARNING")
 
-    def finish(self) -> None:
-        """Wait for the VACUUM that runs, unless the run ends; then nothing of ours is locked any more."""
-        while self._look():
+    def finish(self, at_most_s: float = math.inf) -> None:
+        """Wait for the VACUUM that runs; when the run ends it is stopped, and nothing of ours is locked any more."""
+        since = time.monotonic()
+        while self._look() and time.monotonic() - since < at_most_s:
             if self.watch.asked_to_stop() or self.watch.remaining_s <= 0:
                 self.stop()
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -109,16 +110,19 @@ def test_a_pause_lets_go_of_the_table(slowly: Session, other: Session) -> None:
 
 @pytest.mark.parametrize("how", ["abort", "deadline"])
 def test_an_end_of_the_run_ends_it_too(slowly: Session, other: Session, how: str) -> None:
-    """Everything is changed, and only the last VACUUM is still at work."""
+    """Batches get half a share ahead of a VACUUM at most, and wait for it then."""
     heard = Heard()
     stop = lambda: "Enough." if how == "abort" and one(other, f"SELECT count(*) FROM ({RUNS}) AS x") else None  # noqa: E731
-    limits = replace(PATIENT, deadline_s=30 if how == "abort" else 2)
+    limits = replace(PATIENT, batch_target_ms=1, deadline_s=30 if how == "abort" else 2)
     outcome = go(slowly, FILL, heard=heard, stop=stop, limits=limits)
     assert one(slowly, f"SELECT count(*) FROM ({RUNS}) AS x") == 0
+    assert (outcome.state, outcome.effect) == ("aborted" if how == "abort" else "failed", "partial")
+    done = filled(slowly)
+    assert 2000 <= done < 10000
     if how == "deadline":
-        assert outcome.effect == "complete" and filled(slowly) == 10000  # the data is done: that is what counts
-    else:
-        assert outcome.state == "aborted"
+        told = [event.data["rows"] for event in heard.of("progress") if "batch" in event.data]
+        assert told[-1] == done and max(b - a for a, b in pairwise(told)) < 2000
+    assert ran(slowly, FILL, attempt=2, limits=replace(PATIENT, vacuum_share=0)).effect == "complete"
 
 
 def test_a_killed_vacuum_is_said_and_nothing_else(slowly: Session, other: Session) -> None:
