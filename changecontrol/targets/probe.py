@@ -7,6 +7,7 @@ Rehearsals only: a run on production has no probe.
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +36,10 @@ _SETTINGS_SQL = (
 )
 #: These take no snapshot, so that SET TRANSACTION may still follow; our own reading would take one.
 _QUIET = frozenset({"VariableSetStmt", "VariableShowStmt", "ConstraintsSetStmt"})
+#: Code may DEALLOCATE what is prepared, and a reading that fails would fail the script.
+_CODE = frozenset({"DoStmt", "SelectStmt", "CallStmt", "ExecuteStmt"})
+_WORTH_PREPARING = 2
+_names = itertools.count(1)
 #: So many remarks of the server are kept of a statement: a loop in a function can cause any number.
 _SAYS = 200
 _SET_TRANSACTION = re.compile(r"SET\s+TRANSACTION\b", re.I)
@@ -50,6 +55,7 @@ class Probe:
         self.observed: list[Observed] = []
         self._session = session
         self._known = Known(readings.catalog(session), readings.settings(session))
+        self._prepared = ""  # the reading's name on the session, where it is prepared
         self._eye: Session | None = None  # looks at single steps from outside
         self._step: Step | None = None
         self._last: Reading | None = None
@@ -74,6 +80,9 @@ class Probe:
         self._step, self._last, self._open, self._rows = step, None, [], 0
         self._quiet_to = max((one.number for one in step.statements if _SET_TRANSACTION.match(one.sql)), default=0)
         wire.send(self._session, _SETTINGS_SQL)
+        if step.kind is StepKind.TRANSACTION and len(step.statements) > _WORTH_PREPARING and not self._prepared:
+            self._prepared = f"cc_reading_{next(_names)}"
+            readings.prepare(self._session, self._prepared)
 
     def observe(self, statement: Statement, send: Callable[[], T]) -> T:
         """Send a statement and keep what it did, whether it succeeds or not."""
@@ -109,6 +118,8 @@ class Probe:
         if self._last is None and statement.kind not in _QUIET and statement.number > self._quiet_to:
             with self._at_own_cost():
                 self._last = readings.start(self._session)
+        if statement.kind in _CODE:
+            self._prepared = ""
         own_s, began = self._own_s, time.monotonic()
         try:
             answer = send()
@@ -165,7 +176,7 @@ class Probe:
         before = self._last
         if before is None:  # only SET so far, and perhaps LOCK, whose locks are seen with the next statement
             return replace(seen, settings=self._known.left_changed({}, readings.settings(self._session)))
-        after = self._last = readings.read(self._session, before)
+        after = self._last = readings.read(self._session, before, prepared=self._prepared)
         found = self._known.compare(before, after)
         tables = self._known.worked_through(found, after.relations)
         return replace(seen, **found, sizes=self._known.sizes(self._session, tables), reported=reported)

@@ -100,12 +100,22 @@ class Reading:
     changed: Mapping[int, int] = field(default_factory=dict)
 
 
-def read(session: Session, before: Reading) -> Reading:
+def prepare(session: Session, name: str) -> None:
+    """Plan the reading once, under a name that the session has not had yet: half of what it costs is planning."""
+    result = session.pgconn.prepare(name.encode(), _READING_SQL.encode())
+    if result.status != pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(result)
+
+
+def read(session: Session, before: Reading, *, prepared: str = "") -> Reading:
     """Read the state of the current transaction. Raises psycopg.Error.
 
     Only what is locked is read; what was counted `before` of another relation stays the count to compare with.
     """
-    result = session.pgconn.exec_params(_READING_SQL.encode(), [])
+    if prepared:
+        result = session.pgconn.exec_prepared(prepared.encode(), [])
+    else:
+        result = session.pgconn.exec_params(_READING_SQL.encode(), [])
     if result.status != pq.ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(result)
     rows = [[_text(result, row, column) for column in range(result.nfields)] for row in range(result.ntuples)]

@@ -108,8 +108,10 @@ def test_it_survives_what_a_script_does_to_its_session(copy: Where) -> None:
         "SET client_min_messages = error;\n"
         "CREATE TABLE public.pg_class (relation int, oid int);\nSET search_path = public, pg_catalog;\n"
         "UPDATE public.a SET v = 'y' WHERE id < 11;\nCOMMIT;\n"
+        "BEGIN;\nALTER TABLE a ADD c int;\nUPDATE a SET v = 'z' WHERE id < 6;\nDROP TABLE b;\nCOMMIT;\n"
     )
-    assert seen(copy, text)[-1].rows == {"public.a": 10}
+    observed = seen(copy, text)
+    assert [dict(one.rows) for one in observed[-4:]] == [{"public.a": 10}, {}, {"public.a": 5}, {}]
 
 
 def test_it_forgets_a_try_that_was_rolled_back(copy: Where, other: Session) -> None:
@@ -261,3 +263,18 @@ def test_it_adds_up_two_tables_of_one_name(copy: Where) -> None:
     assert swap.rows == {"pg_temp.kept": 2000, "public.a": 2000}
     assert swap.scans == {"pg_temp.kept": 2000, "public.a": 4000}
     assert swap.locks == {"public.a": "ACCESS EXCLUSIVE"} and not swap.rewrites and not swap.indexes
+
+
+def test_a_session_may_have_one_probe_after_the_other(copy: Where) -> None:
+    text = "ALTER TABLE a ADD x int;\nALTER TABLE a ADD y int;\nALTER TABLE b ADD x int;\n"
+    with stage.registered(copy) as session:
+        for migration in (7, 8):
+            of = script(text.replace(" int", f"{migration} int"))
+            probe = Probe(session)
+            outcome = run(session, script=of, order=order(of, migration=migration), probe=probe, limits=stage.QUICK)
+            assert outcome.state == "succeeded", outcome
+            assert [dict(one.locks) for one in probe.observed] == [
+                {"public.a": "ACCESS EXCLUSIVE"},
+                {},
+                {"public.b": "ACCESS EXCLUSIVE"},
+            ]
