@@ -91,7 +91,7 @@ def _drawn(change: ChangeRequest, shown: Rehearsal) -> dict[str, Any]:
         "prefixes": parts.prefixes(certificate),
         "locks": locks,
         "statements": _statements(change, shown, certificate),
-        "lock_sentence": parts.lock_sentence(locks),
+        "lock_sentence": parts.lock_sentence(locks, found, certificate),
         "changed": parts.schema(certificate.get("changed")),
         "differences": _said(certificate.get("differences")),
         "again": _said(certificate.get("again_differences")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from changecontrol.rules import figures
+from changecontrol.rules import extrapolation, figures
 from changecontrol.rules.certificate import Verdict
 from changecontrol.rules.observed import BLOCKS_WRITERS, STRENGTH, Observed
 from changecontrol.web.certificates import listing, mapping, milliseconds, number, sizes, text, texts, whole
@@ -122,16 +122,22 @@ def locks(found: Sequence[Observed]) -> list[dict[str, Any]]:
     return sorted(rows.values(), key=lambda row: (-STRENGTH.get(row["mode"], 0), -(row["held"] or 0), row["relation"]))
 
 
-def lock_sentence(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the answer before the table: the longest that anybody would have had to wait."""
+def lock_sentence(rows: Sequence[Mapping[str, Any]], found: Sequence[Observed], certificate: Mapping[str, Any]) -> str:
+    """Return the answer before the table: the longest that anybody would have had to wait, here and on the original."""
     blocking = [row for row in rows if row["blocks"]]
     if not blocking:
         return "No statement holds up anybody who reads or writes."
     worst = max(blocking, key=lambda row: row["held"] or 0)
-    return (
-        f"Nobody waits longer than {worst['took']}: `{worst['mode']}` on `{worst['relation']}`. "
-        "Measured on the copy; on a larger table a rewrite or a scan takes longer."
-    )
+    said = f"On the copy nobody waits longer than {worst['took']}: `{worst['mode']}` on `{worst['relation']}`."
+    place = text(mapping(certificate.get("basis")).get("of")) or "the target"
+    strong = [one for one in found if any(STRENGTH.get(mode, 0) >= BLOCKS_WRITERS for mode in one.locks.values())]
+    expected = [made for one in strong if (made := extrapolation.estimated(one, sizes(certificate))) is not None]
+    longest = max((made.ms for made in expected if made.ms is not None), default=0.0)
+    if any(made.ms is None for made in expected):
+        return f"{said} How long on {place} is open: the sizes of its tables say too little."
+    if longest > (worst["held"] or 0):
+        return f"{said} On {place} it is about {figures.duration(longest)} or more, by the bytes of its tables."
+    return said
 
 
 def schema(value: Any) -> list[dict[str, Any]]:

@@ -189,8 +189,9 @@ def _measured(certificate: dict[str, Any]) -> dict[str, Any]:
     if not certificate:
         said = "Who waits is predicted from the kind of statement; times are what staging took. A rehearsal measures."
         return {"measured": [], "locks_say": said, "is_measured": False}
-    locks = parts.locks(certificates.observed(certificate.get("statements")))
-    return {"measured": locks, "locks_say": parts.lock_sentence(locks), "is_measured": True}
+    found = certificates.observed(certificate.get("statements"))
+    locks = parts.locks(found)
+    return {"measured": locks, "locks_say": parts.lock_sentence(locks, found, certificate), "is_measured": True}
 
 
 def _sentence(row: Any, seen: observations.Seen | None) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def test_the_summary_can_be_reviewed_without_the_sql(change: ChangeRequest) -> N
     assert "Not proven yet" not in back
     assert "What the rollback does, in 3 statements" in back and "Adds an empty column" in back
     locks = body.split('id="locks"')[1].split("</section>")[0]
-    assert "Nobody waits longer than 311 ms" in locks
+    assert "On the copy nobody waits longer than 311 ms" in locks
 
 
 def test_the_summary_says_that_nothing_is_measured_yet() -> None:

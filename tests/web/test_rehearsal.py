@@ -72,7 +72,7 @@ def test_it_shows_passes_locks_schema_data_and_basis(change: ChangeRequest, stag
     for said in (
         "The way back is exact",
         "412 ms", "120 ms", "390 ms", "as before", "as after the first",
-        "Nobody waits longer than 311 ms", "ACCESS EXCLUSIVE", "everyone, also readers",
+        "On the copy nobody waits longer than 311 ms", "ACCESS EXCLUSIVE", "everyone, also readers",
         "+ index public.device_idx", "No data is lost.", "After step 1 only: exact",
         "12,000 generated", "1,204,318 on the target, 488.3 MB", "its CHECK calls a function",
         "stands at 12001 instead of 12000", "the schema of staging", "109_participants",
@@ -85,6 +85,16 @@ def test_a_lock_is_as_long_as_its_strongest_mode_was_held(change: ChangeRequest,
     row = page(change).split("<code>record_state</code></th>")[1].split("</tr>")[0]
     assert "311 ms" in row
     assert "sampled" not in row
+
+
+def test_it_says_how_long_the_lock_is_on_the_larger_original(change: ChangeRequest, staging: Target) -> None:
+    certificates.rehearsal(change, staging)
+    assert "On staging it is about 1.7 s or more, by the bytes of its tables." in page(change)
+
+
+def test_it_does_not_guess_where_a_size_is_unknown(change: ChangeRequest, staging: Target) -> None:
+    certificates.rehearsal(change, staging, sizes={})
+    assert "How long on staging is open" in page(change)
 
 
 def test_it_gives_the_bytes_that_the_digest_is_of(change: ChangeRequest, staging: Target) -> None:
