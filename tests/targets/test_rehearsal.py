@@ -393,7 +393,7 @@ def test_every_migration_of_the_repository_is_as_declared(older_cluster: Cluster
                 restore=copy.restore,
             )
         wanted = DECLARED.get(number, (Verdict.EXACT, True))
-        assert (found.verdict, found.lossless) == wanted and found.passed, (number, found)
+        assert (found.verdict, found.lossless) == wanted and found.passed, (number, found.sentence, found.lost)
         if number == 8:
             assert found.lost == ("Column initials of public.participants lost 12 of its 12 values.",)
         before.append(frozen.forward_script)
