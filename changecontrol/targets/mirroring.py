@@ -23,6 +23,8 @@ from changecontrol.targets.limiting import RehearsalLimits
 from changecontrol.targets.outcome import Event
 from changecontrol.targets.sandbox import sandbox
 
+_TRIES = 6
+
 
 class CopyNotRestored(Refused):
     """The copy could not be brought back to what it was before {file}: {sentence}"""
@@ -105,10 +107,17 @@ class Mirror:
 
 
 def _copy(admin: Session, source: str, target: str) -> None:
-    """Make a database anew as a copy of another one. The server waits until the source's last session has ended."""
+    """Make a database anew as a copy of another one, which the server lets nobody else use meanwhile."""
     names = sql.Identifier(target), sql.Identifier(source)
     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(names[0]))
-    admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+    for left in reversed(range(_TRIES)):
+        try:
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+            return
+        except psycopg.errors.ObjectInUse:  # after five seconds: a session of ours that ends slowly on a busy server
+            if not left:
+                raise
+            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (source,))
 
 
 def _name(where: Where) -> str:
