@@ -55,7 +55,9 @@ def open_from_file(ada: Someone, number: int) -> str:
 
 
 def to_review(ada: Someone, code: str) -> None:
-    """Ada runs it on development both ways and submits it with her signature."""
+    """Ada has it rehearsed, runs it on development both ways and submits it with her signature."""
+    ada.rehearse(code)
+    ada.waive(code, "The table is small on every target; seen in the rehearsal.")
     for direction in ("forward", "rollback", "forward"):
         ada.develop(code, direction)
     ada.attest(code, "it is submitted", note=SEEN)
@@ -91,9 +93,7 @@ def test_it_walks_a_new_change_through_five_roles_to_production(stack: Stack, pe
     code = open_from_file(ada, number)
     ada.look(code, "Findings")
     ada.sees("IF NOT EXISTS keeps a column of this name", "The invisible character U+200B")
-    ada.page.get_by_text("Waive with a reason").click()
-    ada.page.get_by_label("Why is this acceptable here?").fill("It stands in a comment and changes nothing.")
-    ada.page.get_by_role("button", name="Waive finding").click()
+    assert ada.waive(code, "It stands in a comment and changes nothing.") >= 1
     ada.sees("waived", "It stands in a comment and changes nothing.")
     ada.look(code, "SQL")
     ada.sees("CREATE INDEX CONCURRENTLY participants_contact", "DROP COLUMN contact_note")
