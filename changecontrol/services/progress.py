@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from changecontrol.models import Execution, ExecutionEvent
 from changecontrol.rules import summary
-from changecontrol.rules.lifecycle import Purpose
+from changecontrol.rules.lifecycle import Purpose, State
 from changecontrol.rules.script import Script, Step, StepKind, from_json
 from changecontrol.services.standing import WITHOUT_ROLLBACK
 
@@ -101,7 +101,7 @@ def progress(execution: Execution) -> Progress:
         _apply(views, event)
     for event in newest:
         _count(views, event)
-    steps = [_ended(one) if not execution.is_open else one for one in views.values()]
+    steps = [_ended(one, execution.state) if not execution.is_open else one for one in views.values()]
     steps += _afterwards(execution, events)
     own = [one for one in steps if one.kind not in AFTERWARDS]
     done = sum(1 for one in own if one.state in ("done", "skipped"))
@@ -188,8 +188,10 @@ def _whole(value: Any) -> int | None:
     return int(value) if isinstance(value, int | float) else None
 
 
-def _ended(step: StepView) -> StepView:
-    """A step that was running when the run ended did not commit."""
+def _ended(step: StepView, state: str) -> StepView:
+    """A step that was running when the run ended did not commit; where a run succeeded, none was left to do."""
+    if step.state == "todo" and state == State.SUCCEEDED:
+        return replace(step, state="skipped", text="An earlier run had left nothing of it to do.")
     return replace(step, state="failed", text=step.text or "Not committed.") if step.state == "running" else step
 
 

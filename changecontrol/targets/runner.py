@@ -137,8 +137,10 @@ def _one(run: Run, step: Step, may_continue: Callable[[], bool | str | None], he
     run.done.add(step.number)
     run.current, run.watch.statement = None, None
     ms = round((time.monotonic() - started) * 1000, 1)
-    run.session.pin()  # what the script SET ends with its step, before a callback may read over this session
-    run.watch.emit("committed", f"Step {step.number} is committed and recorded.", ms=ms)
+    try:
+        run.session.pin()  # what the script SET ends with its step, before a callback may read over this session
+    finally:  # a session that breaks behind the commit takes nothing back
+        run.watch.emit("committed", f"Step {step.number} is committed and recorded.", ms=ms)
     return True
 
 

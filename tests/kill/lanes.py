@@ -16,14 +16,16 @@ from django.utils import timezone
 from changecontrol.management.journey import Journey
 from changecontrol.models import ChangeRequest, Errand, Execution, Person, Target
 from changecontrol.rules.lifecycle import Effect, State, Status
-from changecontrol.services import executing, resolving
+from changecontrol.services import executing, rehearsing, resolving
 from tests import factories
 from tests.kill.aims import NAMED, Aim, Window, aims, deck
-from tests.kill.machinery import CUTTING, Machinery
+from tests.kill.machinery import CUTTING, Kind, Machinery
 from tests.kill.stage import Stage
 from tests.kill.strikes import Blow, Strike
 
 PATIENCE_S = 120.0
+#: what is killed under a rehearsal, in this order
+REHEARSAL = (Kind.WORKER, Kind.BACKEND, Kind.OWN, Kind.BROKER, Kind.WORKER)
 
 Steps = Generator[None, None, None]
 
@@ -34,6 +36,7 @@ class Goal:
 
     kills: int
     blows: list[Blow] = field(default_factory=list)
+    rehearsals: list[Kind] = field(default_factory=list)
 
     @property
     def met(self) -> bool:
@@ -53,7 +56,7 @@ class Lane:
         self.name, self.machinery, self.goal, self.say = name, machinery, goal, say
         self.dice = random.Random(f"{seed} {name}")
         self.kinds = deck(self.dice)
-        self.journey = Journey(password=factories.PASSWORD)
+        self.journey = Journey(password=factories.PASSWORD, certify=lambda change: None)  # rehearsed below, with kills
 
     def develop(self, numbers: Iterable[int], stage: Stage, target: Target) -> Steps:
         """Run migrations on a development target, one of them back and forth, until the goal is met."""
@@ -80,19 +83,17 @@ class Lane:
             yield from self.carry(change, stage, start, planned if strike else [], direction)
 
     def production(self, number: int, stages: dict[str, Stage], targets: dict[str, Target]) -> Steps:
-        """Walk a change to production, with kills on staging and in production."""
+        """Walk a change to production and back, with kills on the way, also at what undoes staging and production."""
         walk, change = self.journey, opened(self.journey, number)
         yield from self.forth_and_back(change, stages["development"], targets["development"], turns=3, strike=False)
+        yield from self.rehearse(change, targets["production"], *REHEARSAL)
         change = walk.review(walk.submit(walk.fresh(change)))
         assert change.status == Status.APPROVED
 
-        def stage() -> Execution:
-            version = walk.fresh(change).version
-            now = timezone.now()
-            return executing.start_staging(change_id=change.pk, actor=walk.who("quin"), version=version, now=now)[0]
-
         planned = aims(self.dice, self.kinds)
-        yield from self.carry(change, stages["staging"], stage, planned[1:3] + planned[5:6] + planned[7:8])
+        yield from self.carry(
+            change, stages["staging"], lambda: self._stage(change), planned[1:3] + planned[5:6] + planned[7:8]
+        )
         change = walk.authorize(walk.accept(walk.fresh(change)))
 
         def deploy() -> Execution:
@@ -111,6 +112,73 @@ class Lane:
         change = walk.fresh(change)
         assert change.status == Status.DEPLOYED, change.status
 
+        def roll_back() -> Execution:
+            now, seen = timezone.now(), walk.fresh(change)
+            run = executing.start_rollback(
+                change_id=change.pk,
+                signer=walk.who("theo"),
+                password=factories.PASSWORD,
+                version=seen.version,
+                content_digest=seen.content_digest,
+                reason="The report broke.",
+                now=now,
+            )[0]
+            second, digest = walk.who("tess"), run.content_digest
+            executing.second_sign(
+                execution_id=run.pk, signer=second, password=factories.PASSWORD, content_digest=digest, now=now
+            )
+            return run
+
+        yield from self.carry(change, stages["production"], roll_back, self._all_back(), "rollback", proven=True)
+        change = walk.fresh(change)
+        assert change.status == Status.ROLLED_BACK, change.status
+
+    def undone(self, number: int, stages: dict[str, Stage], targets: dict[str, Target]) -> Steps:
+        """Walk a change to staging, and take it back there under kills."""
+        walk, change = self.journey, opened(self.journey, number)
+        yield from self.forth_and_back(change, stages["development"], targets["development"], turns=3, strike=False)
+        yield from self.rehearse(change, targets["production"])
+        change = walk.review(walk.submit(walk.fresh(change)))
+        yield from self.carry(change, stages["staging"], lambda: self._stage(change), [])
+
+        def undo() -> Execution:
+            version, now = walk.fresh(change).version, timezone.now()
+            actor, reason = walk.who("quin"), "Staging is needed for something else."
+            return executing.undo_staging(change_id=change.pk, actor=actor, version=version, reason=reason, now=now)[0]
+
+        yield from self.carry(change, stages["staging"], undo, self._all_back(), "rollback", proven=True)
+        assert walk.fresh(change).status == Status.STAGED, change.status
+
+    def _stage(self, change: ChangeRequest) -> Execution:
+        actor, version, now = self.journey.who("quin"), self.journey.fresh(change).version, timezone.now()
+        return executing.start_staging(change_id=change.pk, actor=actor, version=version, now=now)[0]
+
+    def rehearse(self, change: ChangeRequest, target: Target, *kinds: Kind) -> Steps:
+        """Have a worker rehearse it, killed every time it begins something else, until all kinds had their turn."""
+        actor, now = self.journey.who("ada"), timezone.now()
+        errand = rehearsing.request(change_id=change.pk, actor=actor, target_id=target.pk, now=now)
+        left, said = deque(kinds), ""
+        until = monotonic() + 2 * PATIENCE_S
+        while errand.state != Errand.State.DONE:
+            if errand.state == Errand.State.REFUSED:  # without its copy it has nothing to say; somebody asks again
+                assert said and self.goal.rehearsals[-1] is Kind.BACKEND, errand.sentence
+                self.say(f"{self.name}: the rehearsal was refused: {errand.sentence}")
+                errand = rehearsing.request(change_id=change.pk, actor=actor, target_id=target.pk, now=now)
+            assert monotonic() < until, f"the rehearsal is still {errand.state}: {errand.said}"
+            if left and errand.state == Errand.State.RUNNING and errand.said != said and self.machinery.sandboxed():
+                kind, said = left.popleft(), errand.said
+                self.machinery.kill_rehearsal(kind)
+                self.goal.rehearsals.append(kind)
+                self.say(f"{self.name}: the rehearsal, {said}: {kind}")
+            yield
+            errand.refresh_from_db()
+        made = change.rehearsals.values_list("verdict", "sentence")
+        assert {verdict for verdict, _said in made} == {"exact"}, list(made)
+        until = monotonic() + PATIENCE_S
+        while self.machinery.sandboxed():  # the workers sweep
+            assert monotonic() < until, "copies of killed rehearsals are still there"
+            yield
+
     def carry(
         self,
         change: ChangeRequest,
@@ -118,16 +186,21 @@ class Lane:
         start: Callable[[], Execution],
         planned: list[Aim],
         direction: str = "",
+        *,
+        proven: bool = False,
     ) -> Steps:
         """Start run after run until one succeeds, striking at them meanwhile.
 
         A run that survives a strike goes on to the next. With `direction`, strikes at steps that are on are left out.
+        With `proven`, a rollback is run again until one succeeds, also when nothing is on any more, and however many
+        kills there were.
         """
         left, number = deque(planned), change.migration_number
         run: Execution | None = None
         strike: Strike | None = None
         while True:
-            aim = self._next(left, stage, number, direction, building=run is not None)
+            wanted = proven or not self.goal.met
+            aim = self._next(left, stage, number, direction, building=run is not None) if wanted else None
             before, strike = strike, Strike(aim, stage, number, self.machinery, self.dice) if aim else None
             if before:
                 before.close(but=strike.gate if strike else "")
@@ -139,7 +212,8 @@ class Lane:
                 strike.close()
                 strike = None
             yield from self.ended(run)
-            if run.state == State.SUCCEEDED or (direction == "rollback" and run.effect == Effect.NONE):
+            back = direction == "rollback" and run.effect == Effect.NONE and not proven
+            if run.state == State.SUCCEEDED or back:
                 return  # a rollback on development that was killed behind its last step cannot be run again
             run = None
 
@@ -170,7 +244,7 @@ class Lane:
 
     def _next(self, left: deque[Aim], stage: Stage, number: int, direction: str, *, building: bool) -> Aim | None:
         """The next strike that is still possible: its step is not on yet, its index is as it must be."""
-        while left and not self.goal.met:
+        while left:
             aim = left.popleft()
             if direction and aim.step in stage.on(number, direction):
                 continue
@@ -182,6 +256,12 @@ class Lane:
 
     def _back(self) -> list[Aim]:
         return [Aim(next(self.kinds), Window.ANYWHERE), Aim(next(self.kinds), Window.BEFORE, 3)]
+
+    def _all_back(self) -> list[Aim]:
+        """Strikes at a rollback that nobody may leave out; all of them end the run."""
+        kinds = (kind for kind in self.kinds if kind in CUTTING)
+        windows = (Window.BEFORE, Window.BEFORE, Window.AFTER)
+        return [Aim(kind, window, 3) for kind, window in zip(kinds, windows, strict=False)]
 
     def _resolve(self, run: Execution) -> None:
         found = run.errands.filter(kind=Errand.Kind.RESOLVE).order_by("-pk").first()

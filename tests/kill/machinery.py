@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+import psycopg
 from django.db import connections
 
 from changecontrol.local import processes
@@ -45,10 +46,13 @@ class Machinery:
 
     def __init__(self, servers: Servers, folder: Path, repository: Path) -> None:
         self.servers, self.folder = servers, folder
+        self.sandboxes = servers.new_cluster("kill-sandboxes")
+        (folder / "sandboxes").write_text(self.sandboxes.dsn())
         self.env = {
             **os.environ,
             "REDIS_URL": servers.broker.url,
             "CHANGECONTROL_REPOSITORY": str(repository),
+            "CHANGECONTROL_SANDBOX": f"file:{folder / 'sandboxes'}",
             "CHANGECONTROL_LEASE_SECONDS": LEASE_SECONDS,
             "CHANGECONTROL_SWEEP_SECONDS": SWEEP_SECONDS,
         }
@@ -103,6 +107,38 @@ class Machinery:
                 finally:
                     self.servers.control.start()
         return at
+
+    def sandboxed(self) -> bool:
+        """Whether there is a copy on the server for sandboxes now."""
+        return bool(self._on_sandboxes("SELECT 1 FROM pg_database WHERE datname LIKE 'cc\\_sandbox%'"))
+
+    def kill_rehearsal(self, kind: Kind) -> None:
+        """Kill -9 under a rehearsal: the workers (nobody tells which has it), a backend of its copy, or our servers."""
+        match kind:
+            case Kind.WORKER:
+                for name in ("one", "two"):
+                    os.kill(descendants(self.running[name].pid)[0], signal.SIGKILL)
+                for name in ("one", "two"):
+                    self.running[name].wait(timeout=60)
+                self.tend()
+            case Kind.BACKEND:
+                found = self._on_sandboxes("SELECT pid FROM pg_stat_activity WHERE datname LIKE 'cc\\_sandbox%'")
+                for (pid,) in found[:1]:
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            case Kind.OWN:
+                self.servers.control.kill()
+                connections.close_all()
+                self.servers.control.start()
+            case _:
+                self.servers.broker.kill()
+                self.servers.broker.start()
+
+    def _on_sandboxes(self, query: str) -> list[tuple[int]]:
+        with suppress(psycopg.OperationalError):  # while it recovers from a killed backend
+            with psycopg.connect(self.sandboxes.dsn(), autocommit=True, application_name="kill test") as connection:
+                return connection.execute(query.encode()).fetchall()
+        return [(0,)]
 
     def _kill_child(self, execution: Execution) -> datetime:
         pid = int(execution.worker.rpartition(":")[2])

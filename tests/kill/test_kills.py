@@ -11,6 +11,7 @@ import secrets
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from time import monotonic
 
@@ -26,22 +27,22 @@ from changecontrol.models import Environment, Execution, Person, Target
 from changecontrol.services import errands, sites
 from changecontrol.services.recording import ANONYMOUS, acting
 from tests import factories
-from tests.kill import compare
+from tests.kill import compare, counts
 from tests.kill.aims import Window
-from tests.kill.lanes import Goal, Lane, Steps
+from tests.kill.lanes import Goal, Lane
 from tests.kill.machinery import Machinery
 from tests.kill.stage import Stage, write_folder
 
-KILLS = int(os.environ.get("CHANGECONTROL_TEST_KILLS", "100"))
+KILLS = int(os.environ.get("CHANGECONTROL_TEST_KILLS", "60"))
 SEED = os.environ.get("CHANGECONTROL_TEST_KILL_SEED") or secrets.token_hex(4)
-#: migrations in the folder; the last one is walked to production
+#: migrations on development; one more is walked to production and back, and one to staging and back
 MIGRATIONS = 24
 DEADLINE_S = 1500.0
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    made = write_folder(tmp_path / "migrations", migrations=MIGRATIONS)
+    made = write_folder(tmp_path / "migrations", migrations=MIGRATIONS + 1)
     monkeypatch.setattr(settings, "REPOSITORY", made)
     return made
 
@@ -78,7 +79,7 @@ def _add_target(name: str, kind: str, stage: Stage, folder: Path) -> int:
     return target.pk
 
 
-def _play(lanes: dict[str, Steps], machinery: Machinery) -> None:
+def _play(lanes: dict[str, Iterator[None]], machinery: Machinery) -> None:
     """Let the lanes go on in turn until all have ended."""
     until = monotonic() + DEADLINE_S
 
@@ -120,10 +121,10 @@ def test_it_runs_everything_once_whatever_is_killed(
     targets = {name: Target.objects.get(pk=pk) for name, pk in pks.items()}
 
     left, right, way = (Lane(name, machinery, goal, SEED, say) for name in ("left", "right", "way"))
-    lanes = {
+    lanes: dict[str, Iterator[None]] = {
         "left": left.develop(range(1, MIGRATIONS), stages["left"], targets["left"]),
         "right": right.develop(range(1, MIGRATIONS), stages["right"], targets["right"]),
-        "way": way.production(MIGRATIONS, stages, targets),
+        "way": chain(way.production(MIGRATIONS, stages, targets), way.undone(MIGRATIONS + 1, stages, targets)),
     }
     _play(lanes, machinery)
 
@@ -133,8 +134,13 @@ def test_it_runs_everything_once_whatever_is_killed(
     client = Client()
     with acting(ANONYMOUS):  # as signing in does
         client.force_login(Person.objects.get(username="ada"))
+    met = Counter(str(one.aim.window) for one in goal.blows if one.met)
+    kills = len(goal.blows) + len(goal.rehearsals)
     found = list(compare.disagreements({pks[name]: stage for name, stage in stages.items()}, client))
+    counts.write("workers", windows=met, kills=kills, seconds=monotonic() - began, left={"disagreements": len(found)})
     assert not found, "\n".join([*found, told.read_text()])
+    struck = {Execution.objects.get(code=one.execution).purpose for one in goal.blows if one.met}
+    assert struck >= {"develop", "stage", "undo_staging", "deploy", "roll_back"}, struck
     assert goal.met, f"{[str(one) for one in goal.missing]} fell short"
 
 
@@ -142,6 +148,7 @@ def _report(goal: Goal, seconds: float) -> str:
     """Return the counts: by kind, and by window those that met it."""
     met = sum(one.met for one in goal.blows)
     lines = [f"seed {SEED}: {len(goal.blows)} times kill -9, {met} of them where they were meant; {seconds:.0f} s"]
+    lines.append(f"  {len(goal.rehearsals):4} more of rehearsals: {', '.join(goal.rehearsals)}")
     for kind, count in Counter(one.aim.kind for one in goal.blows).most_common():
         lines.append(f"  {count:4} {kind}")
     for window in Window:

@@ -137,6 +137,12 @@ def test_a_step_that_was_under_way_when_the_run_ended_did_not_commit() -> None:
     assert progress(run).waiting is None
 
 
+def test_a_run_that_only_had_to_verify_has_no_step_left_to_do() -> None:
+    found = progress(running("roll_back", state="succeeded", direction="rollback"))
+    assert [step.state for step in found.steps] == ["skipped", "skipped"]
+    assert found.tally.done == found.tally.total == 2
+
+
 def test_verify_and_checks_follow_where_the_revision_has_them() -> None:
     run = running()
     run.revision.plan["verify"] = to_json(rows.script(Direction.VERIFY))

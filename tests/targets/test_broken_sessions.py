@@ -44,6 +44,22 @@ def test_it_resumes_after_a_killed_backend(session: Session, other: Session) -> 
     assert sorted(row.step for row in ledger.rows(other) if row.kind == "done") == [1, 2]
 
 
+def test_it_tells_of_a_commit_behind_which_the_session_breaks(
+    session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard, pid, pin = Heard(), session.info.backend_pid, Session.pin
+
+    def cut(self: Session) -> None:
+        if any(row.kind == "done" for row in ledger.rows(other)):
+            terminate(other, pid)
+        pin(self)
+
+    monkeypatch.setattr(Session, "pin", cut)
+    outcome = go(session, "BEGIN;\nCREATE TABLE z (id int);\nCOMMIT;\n", heard=heard)
+    assert outcome.effect == "complete"
+    assert [event.step for event in heard.of("committed")] == [1]
+
+
 def test_it_calls_the_effect_unknown_when_the_target_stays_away(
     session: Session, other: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
