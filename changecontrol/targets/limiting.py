@@ -33,7 +33,8 @@ class RehearsalStopped(Refused):
 
 
 class CopyLost(Refused):
-    """The connection to the copy broke, so this rehearsal says nothing about the migration: {sentence} Rehearse again."""
+    """The connection to the copy broke, so this rehearsal says nothing about the migration: {sentence} Rehearse
+    again."""
 
 
 @dataclass(frozen=True, slots=True)
