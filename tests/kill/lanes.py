@@ -13,7 +13,7 @@ from time import monotonic
 
 from django.utils import timezone
 
-from changecontrol.management.journey import Journey
+from changecontrol.management.journey import ENVIRONMENTS, Journey
 from changecontrol.models import ChangeRequest, Errand, Execution, Person, Target
 from changecontrol.rules.lifecycle import Effect, State, Status
 from changecontrol.services import executing, rehearsing, resolving
@@ -108,7 +108,8 @@ class Lane:
                 reason="Again after the kill.",
             )[0]
 
-        yield from self.carry(change, stages["production"], deploy, aims(self.dice, self.kinds), "forward")
+        planned = aims(self.dice, self.kinds)
+        yield from self.carry(change, stages["production"], deploy, planned[1:6] + planned[7:8], "forward")
         change = walk.fresh(change)
         assert change.status == Status.DEPLOYED, change.status
 
@@ -192,14 +193,14 @@ class Lane:
         """Start run after run until one succeeds, striking at them meanwhile.
 
         A run that survives a strike goes on to the next. With `direction`, strikes at steps that are on are left out.
-        With `proven`, a rollback is run again until one succeeds, also when nothing is on any more, and however many
-        kills there were.
+        With `proven`, a rollback is run again until one succeeds, also when nothing is on any more. On staging and
+        production every strike is dealt, however many there were before.
         """
         left, number = deque(planned), change.migration_number
         run: Execution | None = None
         strike: Strike | None = None
         while True:
-            wanted = proven or not self.goal.met
+            wanted = proven or stage.name in ENVIRONMENTS[1:] or not self.goal.met
             aim = self._next(left, stage, number, direction, building=run is not None) if wanted else None
             before, strike = strike, Strike(aim, stage, number, self.machinery, self.dice) if aim else None
             if before:
