@@ -10,9 +10,6 @@ from changecontrol.rules.script import Batch, LockClass, Step
 from changecontrol.targets import completing, ranges, throttling, vacuuming, wire
 from changecontrol.targets.running import Halt, Run
 
-#: A batch does not wait for the disk: should the server crash, its last batches are lost together with the row that
-#: remembers them, and are done again. The row of the finished step waits, and everything before it is kept with it.
-_BEGIN = "BEGIN; SET LOCAL synchronous_commit = off"
 _RECENT_S = 10.0  # the rate that is told is that of the last seconds
 
 
@@ -134,7 +131,7 @@ def _next(run: Run, step: Step, batch: Batch, walk: Walk) -> bool:
 def _range(run: Run, step: Step, batch: Batch, walk: Walk, size: int) -> tuple[str | None, int, float]:
     """One transaction. Gives (upper key or None at the end, rows changed, seconds)."""
     started = time.monotonic()
-    run.pace(LockClass.WRITE, local=True, first=_BEGIN)
+    run.pace(LockClass.WRITE, local=True, first="BEGIN")
     if walk.sweep:
         upper = ranges.EVERYWHERE if walk.key is None else None
     else:
