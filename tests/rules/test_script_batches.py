@@ -180,7 +180,7 @@ def test_without_a_key_it_walks_along_blocks(wish: str) -> None:
     assert built.bounded_sql == (
         'UPDATE s."T x" AS a SET b = 1 WHERE ("a"."ctid" > $1 OR $1 IS NULL) AND "a"."ctid" <= $2 AND (\nb IS NULL\n)'
     )
-    assert "'\"s\".\"T x\"'::regclass" in built.bound_sql and "$" not in built.bound_sql
+    assert '\'"s"."T x"\'::regclass' in built.bound_sql and "$" not in built.bound_sql
     assert (built.key, built.duty) == ("ctid", 50 if "duty" in wish else 100)
 
 
