@@ -71,7 +71,7 @@ class Certificate:
     `again_differences` as snapshot.Differences.to_json. `changed` is what forward did to the catalog, in the same
     shape. `statements` are those of the first forward pass, `rollback_statements` those of the rollback.
     `verify` maps "forward", "rollback", "again" to {"ok": bool, "sentence": str}. `findings` as finding.to_json.
-    `sizes` maps a table to [rows, bytes] of the target at its last probe. `passes`: [{"name", "ms", "error"}].
+    `sizes` maps a table to [rows, bytes] of the target, read at `sizes_at`. `passes`: [{"name", "ms", "error"}].
     """
 
     script_digest: str
@@ -94,6 +94,7 @@ class Certificate:
     verify: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     findings: tuple[Mapping[str, Any], ...] = ()
     sizes: Mapping[str, list[int]] = field(default_factory=dict)
+    sizes_at: str = ""
 
     @property
     def passed(self) -> bool:

@@ -49,7 +49,7 @@ def rehearse(errand: Errand, clock: Callable[[], datetime]) -> Done:
             seen = probing.look(session, target)
         sweep(server)
         certificate = _on_copy(errand, revision, server, place, before, pulse)
-    certificate = replace(certificate, sizes=seen.get("tables", {}))
+    certificate = replace(certificate, sizes=seen.get("tables", {}), sizes_at=f"{clock():%d %b %Y, %H:%M} UTC")
     ms = int((time.monotonic() - started) * 1000)
 
     def save(row: Target) -> None:

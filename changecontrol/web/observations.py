@@ -52,10 +52,8 @@ def found_in(certificate: Mapping[str, Any], script: Script | None, part: str) -
     """Return what each statement of a script did, by step and number, where the rehearsal came that far."""
     if script is None or part not in KEYS:
         return {}
-    sizes, place = (
-        certificates.sizes(certificate),
-        certificates.text(certificates.mapping(certificate.get("basis")).get("of")),
-    )
+    sizes, read_at = certificates.sizes(certificate), certificates.text(certificate.get("sizes_at"))
+    place = certificates.text(certificates.mapping(certificate.get("basis")).get("of"))
     made = certificates.by_statement(certificates.observed(certificate.get(KEYS[part])))
     rows: dict[tuple[int, int], Seen] = {}
     for step in script.steps:
@@ -63,17 +61,27 @@ def found_in(certificate: Mapping[str, Any], script: Script | None, part: str) -
             one = made.get((step.number, statement.number))
             if one is not None:
                 after = [seen for (of, number), seen in made.items() if of == step.number and number > statement.number]
-                rows[step.number, statement.number] = _seen(statement, one, after, sizes, place or "the target")
+                rows[step.number, statement.number] = _seen(
+                    statement, one, after, _There(sizes, place or "the target", read_at)
+                )
     return rows
 
 
-def _seen(
-    statement: Statement, one: Observed, after: Sequence[Observed], sizes: Mapping[str, list[int]], place: str
-) -> Seen:
+@dataclass(frozen=True, slots=True)
+class _There:
+    """The original of the copy: sizes of its tables, its name, and when they were read."""
+
+    sizes: Mapping[str, list[int]]
+    place: str
+    read_at: str
+
+
+def _seen(statement: Statement, one: Observed, after: Sequence[Observed], there: _There) -> Seen:
     happened, took = class_of(one), figures.duration(one.ms)
     return Seen(
         observed=one,
-        sentences=extrapolation.sentences(one, sizes, place=place, after=after) or [f"Nobody waits, {took}."],
+        sentences=extrapolation.sentences(one, there.sizes, place=there.place, registered=there.read_at, after=after)
+        or [f"Nobody waits, {took}."],
         took=took,
         expected="the same" if happened is statement.lock else EXPECTED[statement.lock],
         off=happened is not statement.lock,

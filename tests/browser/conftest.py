@@ -29,6 +29,7 @@ ABSENT = "Chromium is not installed (apt-get install chromium), so the browser t
 People = Callable[..., Someone]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder, and keep them in one process: they share one installation."""
     for item in items:

@@ -82,7 +82,7 @@ def test_it_answers_every_address_sent_with_nonsense(pattern: URLPattern) -> Non
     item = change.items.filter(automatic=False).first()
     assert item is not None
     before = standing()
-    values: dict[str, Any] = {"number": 1, "part": "forward", "digest": "0" * 64}
+    values: dict[str, Any] = {"number": 1, "part": "forward", "digest": "0" * 64, "slug": "nothing"}
     values["code"] = {"run": run.code, "inc": incident.code}.get(str(pattern.name)[:3], change.code)
     values["pk"] = {"item-attest": item.pk, "target": target.pk, "ask-target": target.pk}.get(str(pattern.name), 1)
     where = reverse(str(pattern.name), kwargs={name: values[name] for name in pattern.pattern.converters})

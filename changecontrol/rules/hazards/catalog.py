@@ -59,6 +59,7 @@ class Difference:
                 id(one) not in renamed
                 and one.table not in moved
                 and (one.kind in RELATIONS or one.table not in self.gone)
+                and not self._goes_with_its_column(one)
             ):
                 yield from self._gone(one)
         for one in self.extra:
@@ -99,6 +100,13 @@ class Difference:
             yield Trace(rule, about, {**said, "table": table}, table)
             return
         yield Trace(rule, about, said, one.table)
+
+    def _goes_with_its_column(self, one: Object) -> bool:
+        """A constraint of a column that is gone as well: dropping the column is what has to be judged."""
+        words = set(re.findall(r"\w+", one.before)) if one.kind == "constraint" else set()
+        return any(
+            other.kind == "column" and other.table == one.table and last(other.name) in words for other in self.missing
+        )
 
     def _new(self, one: Object) -> Iterator[Trace]:
         yield from catalog_changes.added(one, self)
