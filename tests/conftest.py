@@ -14,6 +14,21 @@ from changecontrol.local import testing
 from tests.embedded import servers as _servers
 
 TEMPLATE = "changecontrol"
+#: folders whose tests share one installation, or the machine's servers, and stay in one process
+TOGETHER = ("browser", "kill")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give every test to the process that is free next; a folder of TOGETHER goes to one as a whole."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Rooms(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = nodeid.split("::")[0].split("/")[-2:-1]
+            return folder[0] if folder and folder[0] in TOGETHER else nodeid
+
+    return Rooms(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,6 @@ WANTED = 20 if ROUNDS >= 7 else 0
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.xdist_group("kill")
 def test_a_run_killed_in_any_window_is_resumed_and_leaves_nothing_half_done(
     servers: Servers, record_property: Callable[[str, object], None]
 ) -> None:
@@ -65,7 +64,6 @@ def _rows(hunt: Hunt) -> list[ledger.LedgerRow]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.xdist_group("kill")
 def test_a_rehearsal_killed_in_any_pass_leaves_no_sandbox_and_is_made_again(
     servers: Servers, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

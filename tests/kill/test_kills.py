@@ -98,7 +98,6 @@ def _play(lanes: dict[str, Iterator[None]], machinery: Machinery) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.xdist_group("kill")
 def test_it_runs_everything_once_whatever_is_killed(
     machinery: Machinery, servers: Servers, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

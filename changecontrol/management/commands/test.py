@@ -31,7 +31,7 @@ class Command(BaseCommand):
         """Every argument is pytest's, so none is parsed here. Exits with 0 only when everything passed."""
         arguments = argv[2:]
         failed = [] if arguments else [check for check in _CHECKS if not _passes(check)]
-        passed = _passes((*_PYTHON, "pytest", *(arguments or ("-n", "2", "--dist", "loadgroup"))))
+        passed = _passes((*_PYTHON, "pytest", *(arguments or ("-n", "2"))))
         if failed:
             print("Not passed before the tests: " + "; ".join(_words(check) for check in failed), flush=True)
         sys.exit(0 if passed and not failed else 1)
