@@ -37,6 +37,18 @@ def servers() -> testing.Servers:
     return _servers
 
 
+@pytest.fixture(scope="session")
+def cluster(servers: testing.Servers) -> testing.Cluster:
+    """PostgreSQL 18."""
+    return servers.target("targets")
+
+
+@pytest.fixture(scope="session")
+def older_cluster(servers: testing.Servers) -> testing.Cluster:
+    """PostgreSQL 17."""
+    return servers.new_cluster("older", major=17)
+
+
 def _as_owner(statement: str) -> None:
     import psycopg
 

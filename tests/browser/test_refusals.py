@@ -148,12 +148,12 @@ def test_it_aborts_a_run_only_with_a_reason(stack: Stack, people: People) -> Non
     ada.dialog(change.code, "Run on development")
     ada.press()
     expect(ada.page.locator("#events")).to_contain_text("tep 2", timeout=60_000)
-    ada.page.get_by_label("Why").fill("   ")
+    ada.page.get_by_label("Why", exact=True).fill("   ")
     with ada.page.expect_navigation():
         ada.page.get_by_role("button", name="Abort the run").click()
     ada.refused("Say why")
     assert Execution.objects.get(change=change).state == "running"
-    ada.page.get_by_label("Why").fill("It waits for nothing.")
+    ada.page.get_by_label("Why", exact=True).fill("It waits for nothing.")
     with ada.page.expect_navigation():
         ada.page.get_by_role("button", name="Abort the run").click()
     ada.watches("failed")

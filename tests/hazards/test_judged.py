@@ -14,7 +14,6 @@ from changecontrol.targets.connection import Where
 from tests.hazards import CASES, SETUP, Case
 from tests.hazards.running import FILE, Judged, judge
 from tests.hazards.variants import EXTRA, VARIANTS
-from tests.targets.conftest import cluster, older_cluster  # noqa: F401 -- fixtures
 from tests.targets.observing import Templates
 
 MORE = (SETUP[0] + EXTRA, *SETUP[1:])

@@ -37,7 +37,10 @@ def test_a_run_killed_in_any_window_is_resumed_and_leaves_nothing_half_done(
     hunt = Hunt(Stage(servers.new_cluster("kill-direct"), "hunted"), random.Random(f"{SEED} runs"))
     hunt.register()
     wrong = []
-    for number in range(1, ROUNDS + 1):
+    number = 0
+    # how often a window is met is left to chance: some more migrations where one was missed too often
+    while number < ROUNDS or (number < 3 * ROUNDS and any(hunt.met[moment] < WANTED for moment in Moment)):
+        number += 1
         hunt.carry(number, "forward")
         wrong += [f"{number:03d} forward: {said}" for said in _disagreements(hunt, number)]
         hunt.carry(number, "rollback")

@@ -8,21 +8,8 @@ import psycopg
 import pytest
 
 from changecontrol.local.postgres import Cluster
-from changecontrol.local.testing import Servers
 from changecontrol.targets.connection import Session, Where, connect
 from tests.targets import stage
-
-
-@pytest.fixture(scope="session")
-def cluster(servers: Servers) -> Cluster:
-    """PostgreSQL 18."""
-    return servers.target("targets")
-
-
-@pytest.fixture(scope="session")
-def older_cluster(servers: Servers) -> Cluster:
-    """PostgreSQL 17."""
-    return servers.new_cluster("older", major=17)
 
 
 def _fresh(cluster: Cluster) -> Iterator[Where]:
