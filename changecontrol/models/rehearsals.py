@@ -62,6 +62,9 @@ class Rehearsal(models.Model):
         db_comment="Who asked for it, or uploaded it.",
     )
     rehearsed_at = models.DateTimeField(db_comment="When it ended.")
+    counts_days = models.PositiveIntegerField(
+        null=True, db_comment="How long it counts, as the folder's policy said then; null: as the site says."
+    )
     milliseconds = models.PositiveIntegerField(default=0, db_comment="How long it took.")
 
     objects = RehearsalQuerySet.as_manager()

@@ -67,12 +67,13 @@ class RoutingRule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Numbers that rules and rehearsals keep to: the table [limits] of the policy."""
+    """Numbers that rules and rehearsals keep to: the table [limits] of the policy. None: the worker's own setting,
+    which the policy can only make stricter."""
 
     rows_in_one_transaction: int = 1000
-    rehearsal_minutes: int = 60
-    sandbox_bytes: int = 20 * 1024**3
-    certificate_days: int = 30
+    rehearsal_minutes: int | None = None
+    sandbox_bytes: int | None = None
+    certificate_days: int | None = None
 
 
 _COMPLIANCE = ("compliance review",)

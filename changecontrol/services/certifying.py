@@ -27,6 +27,7 @@ def keep(
     person: Person | None,
     now: datetime,
     ms: int,
+    days: int | None = None,
 ) -> Rehearsal:
     """Store a certificate that a worker of ours made, inside acting()."""
     value = exact(certificate.to_json())
@@ -45,6 +46,7 @@ def keep(
         asked_by=person,
         rehearsed_at=now,
         milliseconds=ms,
+        counts_days=days,
     )
 
 

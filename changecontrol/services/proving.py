@@ -14,6 +14,7 @@ from django.conf import settings
 from changecontrol.models import ChangeRequest, Errand, Revision, Target
 from changecontrol.rules.certificate import Certificate
 from changecontrol.rules.plan import RollbackClass
+from changecontrol.rules.policy import Policy
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Script
 from changecontrol.services import certifying, freezing, probing, visiting
@@ -48,13 +49,22 @@ def rehearse(errand: Errand, clock: Callable[[], datetime]) -> Done:
             before = _before(change, str(errand.params.get("basis", "schema")), target, session)
             seen = probing.look(session, target)
         sweep(server)
-        certificate = _on_copy(errand, revision, server, place, before, pulse)
+        policy = freezing.repository().policy()
+        certificate = _on_copy(errand, revision, server, place, before, policy, pulse)
     certificate = replace(certificate, sizes=seen.get("tables", {}), sizes_at=f"{clock():%d %b %Y, %H:%M} UTC")
     ms = int((time.monotonic() - started) * 1000)
 
     def save(row: Target) -> None:
         probing.keep(row, seen, clock())
-        certifying.keep(revision, certificate, errand=errand, person=errand.requested_by, now=clock(), ms=ms)
+        certifying.keep(
+            revision,
+            certificate,
+            errand=errand,
+            person=errand.requested_by,
+            now=clock(),
+            ms=ms,
+            days=policy.limits.certificate_days,
+        )
 
     return Done({"verdict": certificate.verdict.value, "passed": certificate.passed}, save)
 
@@ -66,12 +76,24 @@ def sweep(server: Where) -> None:
             logger.warning("dropped %s, left behind by a rehearsal that was killed", name)
 
 
+def limits_of(policy: Policy) -> rehearsal.RehearsalLimits:
+    """Return what a rehearsal may take here: this worker's settings, or less where the folder's policy says so."""
+    seconds, size = settings.REHEARSAL_SECONDS, settings.REHEARSAL_BYTES
+    if policy.limits.rehearsal_minutes:
+        seconds = min(seconds, policy.limits.rehearsal_minutes * 60)
+    return rehearsal.RehearsalLimits(seconds=seconds, bytes=min(size, policy.limits.sandbox_bytes or size))
+
+
 def _on_copy(
-    errand: Errand, revision: Revision, server: Where, place: Where, before: list[Script], pulse: Pulse
+    errand: Errand,
+    revision: Revision,
+    server: Where,
+    place: Where,
+    before: list[Script],
+    policy: Policy,
+    pulse: Pulse,
 ) -> Certificate:
-    forward, rollback, verify = freezing.scripts(revision)
-    assert forward is not None  # a revision is never frozen without a forward script
-    limits = rehearsal.RehearsalLimits(seconds=settings.REHEARSAL_SECONDS, bytes=settings.REHEARSAL_BYTES)
+    limits = limits_of(policy)
     kind = str(errand.params.get("basis", "schema"))
     with scratch.folder("rehearsal") as folder:
         dump = None
@@ -92,18 +114,14 @@ def _on_copy(
             stop=pulse.stop,
         )
         with making as copy:
-            return _rehearsed(revision, copy, forward, rollback, verify, limits, pulse)
+            return _rehearsed(revision, copy, policy, limits, pulse)
 
 
 def _rehearsed(
-    revision: Revision,
-    copy: copies.Copy,
-    forward: Script,
-    rollback: Script | None,
-    verify: Script | None,
-    limits: rehearsal.RehearsalLimits,
-    pulse: Pulse,
+    revision: Revision, copy: copies.Copy, policy: Policy, limits: rehearsal.RehearsalLimits, pulse: Pulse
 ) -> Certificate:
+    forward, rollback, verify = freezing.scripts(revision)
+    assert forward is not None  # a revision is never frozen without a forward script
     return rehearsal.rehearse(
         copy.where,
         forward=forward,
@@ -112,7 +130,7 @@ def _rehearsed(
         script_digest=revision.script_digest,
         declared=RollbackClass(revision.rollback_class),
         basis=copy.basis,
-        policy=freezing.repository().policy(),
+        policy=policy,
         squawk=freezing.linted(revision),
         limits=limits,
         on_event=pulse.heard,

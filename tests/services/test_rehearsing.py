@@ -16,7 +16,18 @@ from changecontrol.models import ChangeRequest, Errand, Rehearsal, Target
 from changecontrol.rules.gates import GatesUnmet
 from changecontrol.rules.lifecycle import Status
 from changecontrol.rules.manifest import digest
-from changecontrol.services import certifying, checklist_facts, errand_queue, executing, expecting, facts, rehearsing
+from changecontrol.services import (
+    certifying,
+    checklist_facts,
+    errand_queue,
+    executing,
+    expecting,
+    facts,
+    freezing,
+    proving,
+    rehearsing,
+)
+from changecontrol.services.recording import acting
 from changecontrol.targets.connection import Where, connect
 from tests import factories
 from tests.services.house import House, now
@@ -189,3 +200,44 @@ def test_a_statement_may_take_what_its_rehearsal_lets_expect(build: Callable[...
     shown = rehearsing.certificate(Rehearsal.objects.order_by("-pk")[0])["statements"]
     assert found == {one["statement"]: float(one["ms"]) for one in shown}
     assert set(expecting.milliseconds(run, "rollback")) == {1}
+
+
+def test_an_old_one_that_fits_does_not_lend_its_schema_to_a_fresh_one(build: Callable[..., House]) -> None:
+    house = build()
+    change = house.walk(Status.ACCEPTED)
+    old = Rehearsal.objects.get()
+    later = now() + timedelta(days=31)
+    with acting("setup"):
+        Rehearsal.objects.create(
+            code="R-0900",
+            change=change,
+            revision=old.revision,
+            script_digest=old.script_digest,
+            verdict="exact",
+            passed=True,
+            basis="schema",
+            catalog_before="0" * 64,
+            certificate="{}",
+            certificate_digest="0" * 64,
+            rehearsed_at=later,
+        )
+    found = facts.gather(change=house.fresh(change), now=later).rehearsal_production
+    assert found == ("The schema of production differs from the one this was rehearsed on. Rehearse it again.",)
+    # while the old one was young, its schema counted
+    assert facts.gather(change=house.fresh(change), now=now()).rehearsal_production == ()
+
+
+def test_the_policy_of_the_folder_makes_rehearsals_stricter(build: Callable[..., House], settings: Any) -> None:
+    house = build()
+    (settings.REPOSITORY / "changecontrol.toml").write_text(
+        "[limits]\nrehearsal_minutes = 2\nsandbox_bytes = 5_000_000\ncertificate_days = 3\n"
+    )
+    limits = proving.limits_of(freezing.repository().policy())
+    assert (limits.seconds, limits.bytes) == (120, 5_000_000)
+    with override_settings(REHEARSAL_SECONDS=60.0, REHEARSAL_BYTES=1000):
+        limits = proving.limits_of(freezing.repository().policy())
+        assert (limits.seconds, limits.bytes) == (60, 1000)
+    change = house.walk(Status.ACCEPTED)
+    assert Rehearsal.objects.get().counts_days == 3
+    found = facts.gather(change=house.fresh(change), now=now() + timedelta(days=4)).rehearsal_production
+    assert found == ("The rehearsal R-0001 is 4 days old; older than 3 days no longer counts.",)
