@@ -15,11 +15,12 @@ from changecontrol.rules.observed import Observed
 from changecontrol.rules.script import Script, StepKind
 from changecontrol.targets import borrowed_roles, ledger
 from changecontrol.targets.checking import VerifyResult, verify
-from changecontrol.targets.connection import Session, Where, connect
+from changecontrol.targets.connection import Session, Where
 from changecontrol.targets.limiting import CopyLost, Guard, RehearsalLimits, RehearsalStopped
 from changecontrol.targets.outcome import Event, Failure, Limits, Order
 from changecontrol.targets.probe import Probe
 from changecontrol.targets.runner import run
+from changecontrol.targets.seats import Seats
 from changecontrol.targets.shots import Shot, shoot
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -51,46 +52,59 @@ class Bench:
         on_event: Callable[[Event], None],
         stop: Callable[[], str | None],
         roles: Collection[str] = (),
+        seats: Seats | None = None,
     ) -> None:
-        self.where, self.on_event, self.roles = where, on_event, tuple(roles)
+        self.on_event, self.roles = on_event, tuple(roles)
         self.passes: list[dict[str, Any]] = []
         self.guard = Guard(where, limits, stop)
-        self._session: Session | None = None
-        self._observer: Session | None = None
+        self._seats, self._lent = seats or Seats(where), seats is not None
+        self._placed: Session | None = None
         self._migration, self._fence = 0, 0
 
     def close(self) -> None:
-        """Let go of the copy."""
+        """Let go of the copy. Seats that were lent stay with their owner."""
         self.guard.close()
-        self._disconnect()
+        if not self._lent:
+            self._seats.close()
 
     def made_anew(self, restore: Callable[[], None]) -> None:
         """Have the copy restored; nobody may be connected to it meanwhile."""
         self.guard.forget()
-        self._disconnect()
+        self._seats.close()
         with self._timed("restore"):
             restore()
 
     @property
     def session(self) -> Session:
         """The session on the copy, opened when it is needed; the ledger is there."""
-        if self._session is None or self._session.closed:
-            self._session = connect(self.where, application_name="rehearsal")
-            if not ledger.exists(self._session):
-                ledger.bootstrap(self._session, target_uuid=_NOBODY, environment="rehearsal", actor="rehearsal")
-            row = self._session.execute(
-                "SELECT coalesce(max(migration), 0) + 1, coalesce(max(fence), 0) FROM changecontrol.ledger"
-            ).fetchone()
-            assert row is not None  # an aggregate always gives its row
-            self.guard.count_from_here(self._session)
-            self._migration, self._fence = int(row[0]), int(row[1])
-        return self._session
+        session = self._seats.work()
+        if session is not self._placed:
+            self._take_place(session)
+        return session
+
+    @property
+    def eye(self) -> Session:
+        """The session that only looks; the ledger is there."""
+        assert self.session is not None  # it takes its place first
+        return self._seats.eye()
+
+    def _take_place(self, session: Session) -> None:
+        """Count on behind what the copy's ledger holds."""
+        if not ledger.exists(session):
+            ledger.bootstrap(session, target_uuid=_NOBODY, environment="rehearsal", actor="rehearsal")
+        row = session.execute(
+            "SELECT coalesce(max(migration), 0) + 1, coalesce(max(fence), 0) FROM changecontrol.ledger"
+        ).fetchone()
+        assert row is not None  # an aggregate always gives its row
+        self.guard.count_from_here(session)
+        self._migration, self._fence, self._placed = int(row[0]), int(row[1]), session
 
     def shoot(self, name: str, *, since: Shot | None = None, rows: bool = True) -> Shot:
         """Take a fingerprint of catalog and, unless told otherwise, data."""
         session = self.session
         with self._timed(f"fingerprint {name}"):
-            return shoot(session, roles=self.roles, since=since, rows=rows)
+            session.execute("SELECT pg_stat_force_next_flush()")  # its counters of rows, for the eye to see
+            return shoot(self.eye, roles=self.roles, since=since, rows=rows)
 
     def run(self, script: Script, name: str, *, observe: bool = False) -> Ran:
         """Run one script. Raises RehearsalStopped when somebody asked for it."""
@@ -109,7 +123,7 @@ class Bench:
                 on_event=self.on_event,
                 stop=self.guard.stop,
                 limits=Limits(lock_ms=5000, deadline_s=self.guard.remaining_s + 5, look_s=0),
-                observer=self._looking(session),
+                observer=self.eye,
                 probe=probe,
             )
             failure = outcome.error
@@ -138,18 +152,6 @@ class Bench:
     def steps(self, script: Script, count: int) -> Script:
         """Give the script's first steps alone."""
         return replace(script, steps=script.steps[:count])
-
-    def _looking(self, session: Session) -> Session:
-        """The second session that all passes share."""
-        if self._observer is None or self._observer.closed:
-            self._observer = session.twin("watch")
-        return self._observer
-
-    def _disconnect(self) -> None:
-        for session in (self._session, self._observer):
-            if session is not None:
-                session.close()
-        self._session = self._observer = None
 
     def _order(self, script: Script) -> Order:
         return Order(

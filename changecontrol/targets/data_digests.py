@@ -69,16 +69,18 @@ def data(
     """
     found: dict[str, TableDigest] = {}
     conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    ending = "ROLLBACK"
     try:
-        conn.execute(_PINNED)
+        conn.execute(_PINNED, prepare=False)
         for schema, table, names, name in conn.execute(_TABLES_SQL).fetchall():
             if tables is not None and name not in tables:
                 continue
             columns = [column for column in names if only is None or column in only.get(name, names)]
             found[name] = _digest(conn, schema, table, columns, by_column)
+        ending = "COMMIT"  # behind a ROLLBACK psycopg forgets what it has prepared
     finally:
         if not conn.closed:
-            conn.execute("ROLLBACK")
+            conn.execute(ending)
     return found
 
 
@@ -143,7 +145,7 @@ def _digest(conn: psycopg.Connection[Any], schema: str, table: str, columns: lis
             parts += [sql.SQL("count({})").format(name), *_sums(sql.SQL("{}::text").format(name))]
     query = sql.SQL("SELECT {} FROM ONLY {}").format(sql.SQL(", ").join(parts), sql.Identifier(schema, table))
     try:
-        values = conn.execute(query).fetchone()
+        values = conn.execute(query, prepare=False).fetchone()  # of this one table
     except psycopg.errors.InsufficientPrivilege as error:
         reason = error.diag.message_primary or "permission denied"
         raise RowsHidden(table=f"{schema}.{table}", reason=reason) from None

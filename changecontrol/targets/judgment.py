@@ -30,7 +30,7 @@ class Predicted:
 
 def predict(bench: Bench, scripts: Scripts, policy: Policy) -> Predicted:
     """Look at the database as it is, and say what the texts predict."""
-    there = context.read(bench.session)
+    there = context.read(bench.eye)
     findings = judging.static(scripts.forward, scripts.rollback, policy=policy, context=there)
     files: tuple[Script | None, ...] = (scripts.forward, scripts.rollback, scripts.verify)
     return Predicted(there, findings, [one for script in files if script for one in script.findings])

@@ -22,6 +22,7 @@ from changecontrol.targets.connection import Session, Where, connect
 from changecontrol.targets.limiting import RehearsalLimits
 from changecontrol.targets.outcome import Event
 from changecontrol.targets.sandbox import sandbox
+from changecontrol.targets.seats import Seats
 
 _TRIES = 6
 
@@ -33,7 +34,7 @@ class CopyNotRestored(Refused):
 class Mirror:
     """The forwards of a working copy. `noted` after each forward that stays on it; `restore` before a damage spreads.
 
-    Nobody may be connected to the working copy while one of these runs.
+    Nobody but its seats, which are closed when need be, may be connected to the working copy while one of these runs.
     """
 
     def __init__(
@@ -41,11 +42,12 @@ class Mirror:
         server: Where,
         work: Where,
         *,
+        seats: Seats,
         limits: RehearsalLimits,
         on_event: Callable[[Event], None] = lambda event: None,
         stop: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self._server, self._work, self._limits = server, work, limits
+        self._server, self._work, self._seats, self._limits = server, work, seats, limits
         self._on_event, self._stop = on_event, stop
         self._place: Where | None = None
         self._waiting: list[Script] = []
@@ -69,6 +71,7 @@ class Mirror:
         """A forward is on the working copy and stays there."""
         self._waiting.append(script)
         if borrowed_roles.make_roles([script]):  # the role exists by now: it cannot be made a second time here
+            self._seats.close()
             with self._admin() as admin:
                 _copy(admin, _name(self._work), _name(self._there()))
             self._waiting.clear()
@@ -79,6 +82,7 @@ class Mirror:
         while self._waiting:
             self._catch_up(place, self._waiting[0])
             del self._waiting[0]
+        self._seats.close()
         with self._admin() as admin:
             _copy(admin, _name(place), _name(self._work))
             self._drop_new_roles(admin)

@@ -62,7 +62,7 @@ class Proof:
     def run(self, *, rows: int, nulls: bool = True) -> None:
         """Carry out the passes. Raises RowsInTheWay where generated rows are what makes one of them fail."""
         texts = (self.scripts.forward, self.scripts.rollback)
-        named = touching.tables(self.bench.session, texts)
+        named = touching.tables(self.bench.eye, texts)
         if rows:
             self._generate(named, rows, nulls)
         self.before = self.bench.shoot("before")
@@ -80,11 +80,11 @@ class Proof:
             self._again()
 
     def _generate(self, named: set[str], rows: int, nulls: bool) -> None:
-        filled = marked(self.bench.session)
-        self._standing = snapshot.sequences(self.bench.session)
+        filled = marked(self.bench.eye)
+        self._standing = snapshot.sequences(self.bench.eye)
         made = generating.fill(self.bench.session, tables=named, rows=rows, nulls=nulls)
         self.not_generated = dict(made.reasons)
-        now = marked(self.bench.session)
+        now = marked(self.bench.eye)
         grown = {name for name, mark in now.items() if mark[2] and not filled[name][2]}
         by_triggers = sorted(grown - made.rows.keys())
         self.generated = {name: made.rows.get(name, 0) for name in (*made.rows, *by_triggers) if name in grown}

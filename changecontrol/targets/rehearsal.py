@@ -18,6 +18,7 @@ from changecontrol.targets.judgment import Predicted, judge, predict
 from changecontrol.targets.limiting import RehearsalLimits, RehearsalStopped
 from changecontrol.targets.outcome import Event
 from changecontrol.targets.proving import Proof, RowsInTheWay, Scripts
+from changecontrol.targets.seats import Seats
 
 _NULL_REFUSED = "23502"
 
@@ -40,11 +41,13 @@ def rehearse(
     stop: Callable[[], str | None] = lambda: None,
     restore: Callable[[], None] = lambda: None,
     leave_applied: bool = True,
+    seats: Seats | None = None,
 ) -> Certificate:
     """Prove a migration on a copy, which only this rehearsal uses; afterwards forward is applied there if it can be,
     unless `leave_applied` says that nobody needs the copy any more.
 
     `restore` brings the copy back to what it was before; it is called only when the rehearsal left something else.
+    `seats` are sessions on the copy that stay open behind this rehearsal; by default it opens and closes its own.
     Raises RehearsalStopped when `stop` gave a reason, and the refusals of `connect`.
     """
     refused = next((one for one in (forward, rollback, verify) if isinstance(one, Refused)), None)
@@ -59,6 +62,7 @@ def rehearse(
         on_event=on_event,
         stop=stop,
         roles=roles_named(forward, rollback),
+        seats=seats,
     )
     try:
         predicted = predict(bench, scripts, policy)

@@ -60,12 +60,12 @@ class Shot:
 def shoot(
     conn: psycopg.Connection[Any], *, roles: Collection[str] = (), since: Shot | None = None, rows: bool = True
 ) -> Shot:
-    """Read the moment. `roles` belong to the cluster: only those that a script names are looked at.
+    """Read the moment; whoever wrote has flushed its counters of rows. `roles` belong to the cluster: only those that a
+    script names are looked at.
 
     `since`: an earlier moment, whose digests stay true for every table that was not written to meanwhile. Without
     `rows` no row is read.
     """
-    conn.execute("SELECT pg_stat_force_next_flush()")
     catalog = snapshot.catalog(conn)
     if roles:
         found = conn.execute(_ROLES_SQL, (list(roles),)).fetchall()

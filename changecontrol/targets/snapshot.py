@@ -139,14 +139,19 @@ def differences(a: Catalog, b: Catalog) -> Differences:
 
 @contextmanager
 def reading(conn: psycopg.Connection[Any]) -> Iterator[None]:
-    """One READ ONLY snapshot with an empty search_path and no statement timeout."""
+    """One READ ONLY snapshot with an empty search_path and no statement timeout.
+
+    It ends with COMMIT: behind a ROLLBACK psycopg forgets what it has prepared.
+    """
     conn.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    ending = "ROLLBACK"
     try:
-        conn.execute("SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0; SET LOCAL jit = off")
+        conn.execute("SET LOCAL search_path = ''; SET LOCAL statement_timeout = 0; SET LOCAL jit = off", prepare=False)
         yield
+        ending = "COMMIT"
     finally:
         if not conn.closed:
-            conn.execute("ROLLBACK")
+            conn.execute(ending)
 
 
 def _spelled(name: str, definition: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from changecontrol.targets.limiting import RehearsalLimits, RehearsalStopped
 from changecontrol.targets.mirroring import Mirror
 from changecontrol.targets.rehearsal import rehearse as prove
 from changecontrol.targets.sandbox import sandbox, sweep
+from changecontrol.targets.seats import Seats
 
 
 def rehearse(
@@ -51,8 +52,13 @@ def rehearse(
         with suppress(Refused):
             sweep(where)
         with sandbox(where, name="engine") as work:
-            with Mirror(where, work, limits=limits, on_event=on_event, stop=stop) as mirror:
-                course = _Course(found, work, mirror, limits, on_event, stop, squawked(found, found.migrations))
+            seats = Seats(work)
+            with (
+                closing(seats),
+                Mirror(where, work, seats=seats, limits=limits, on_event=on_event, stop=stop) as mirror,
+            ):
+                squawk = squawked(found, found.migrations)
+                course = _Course(found, work, seats, mirror, limits, on_event, stop, squawk)
                 for migration in _within(found, only):
                     proven = not only or migration.number in only
                     one = course.prove(migration) if proven else course.pass_over(migration)
@@ -79,6 +85,7 @@ class _Course:
 
     folder: Folder
     work: Where
+    seats: Seats
     mirror: Mirror
     limits: RehearsalLimits
     on_event: OnEvent
@@ -114,6 +121,7 @@ class _Course:
         self.mirror.expect(*scripts)
         try:
             certificate = self._prove(migration, forward)
+            self.seats.hand_on([*scripts, migration.verify if isinstance(migration.verify, Script) else None])
         except RehearsalStopped:
             raise
         except Exception as error:  # one migration that breaks the rehearsal itself must not end that of the others
@@ -142,6 +150,7 @@ class _Course:
             on_event=self.on_event,
             stop=self.stop,
             restore=self.mirror.restore,
+            seats=self.seats,
         )
 
     def _broken(self, migration: Gathered, forward: Script, error: Exception) -> Certificate:
@@ -152,11 +161,12 @@ class _Course:
         return self._refused(migration, f"{migration.file} could not be rehearsed. {said}")
 
     def _forward(self, forward: Script) -> Ran:
-        bench = Bench(self.work, limits=self.limits, on_event=self.on_event, stop=self.stop)
+        bench = Bench(self.work, limits=self.limits, on_event=self.on_event, stop=self.stop, seats=self.seats)
         try:
             return bench.run(forward, "forward")
         finally:
             bench.close()
+            self.seats.hand_on([forward])
 
     def _noted(self, forward: Script) -> None:
         self.mirror.noted(forward)
