@@ -178,6 +178,11 @@ class Machinery:
         return processes.spawn(command, log=self.folder / f"{name}.log", env=self.env, cwd=ROOT, keep=True)
 
 
+def works(execution: Execution) -> bool:
+    """Whether the process that claimed the run is still there. Asks nobody: our database may be down."""
+    return _lives(int(execution.worker.rpartition(":")[2]))
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
 

@@ -125,7 +125,11 @@ def test_it_runs_everything_once_whatever_is_killed(
         "right": right.develop(range(1, MIGRATIONS), stages["right"], targets["right"]),
         "way": chain(way.production(MIGRATIONS, stages, targets), way.undone(MIGRATIONS + 1, stages, targets)),
     }
-    _play(lanes, machinery)
+    try:
+        _play(lanes, machinery)
+    except BaseException:
+        print(told.read_text(), machinery.logs, sep="\n")
+        raise
 
     report = _report(goal, monotonic() - began)
     print(report)
