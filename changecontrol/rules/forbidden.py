@@ -101,8 +101,8 @@ def refuse_statement(raw: Raw) -> None:
         raise (CopyThroughClient if through_client else CopyOnServer)(raw.text, raw.start)
     if raw.kind == "VariableSetStmt" and raw.node.name.lower() in _READING:
         raise ChangesHowTextIsRead(raw.text, raw.start, name=raw.node.name)
-    if any(_is_ledger(found) for found in walk(raw.node)):
-        raise NamesLedger(raw.text, raw.start)  # a spelling that the words do not show, such as U&"\0063hange…"
+    if ("&" in raw.sql or "\\" in raw.sql) and any(_is_ledger(found) for found in walk(raw.node)):
+        raise NamesLedger(raw.text, raw.start)  # a spelling that the words do not show: U&"\0063hange…"
     if raw.kind == "DoStmt":
         what = _ends_transaction(code_of(raw.node))
         if what:

@@ -67,6 +67,7 @@ _TOKEN = re.compile(
     rb"|(?P<sign>.)",
     re.DOTALL,
 )
+_KINDS = {kind.value: kind for kind in TokenKind}  # many times faster than asking the enum
 _BLOCK_EDGE = re.compile(rb"/\*|\*/")
 
 
@@ -84,7 +85,7 @@ def tokens(data: bytes, start: int = 0) -> Iterator[Token]:
             kind, end = ("dollar", closed + end - at) if closed >= 0 else ("open", len(data))
         elif kind == "open":
             end = len(data)
-        yield Token(TokenKind(kind), at, end, data[at:end])
+        yield Token(_KINDS[kind], at, end, data[at:end])
         at = end
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from changecontrol.rules.parser import choice, find, kind_of, names, option, unwrap, walk
+from changecontrol.rules.parser import choice, kind_of, names, option, unwrap, walk
 
 #: Relations that are no tables: their names would only look like tables in routing and collision checks.
 _NOT_TABLES = ("OBJECT_INDEX", "OBJECT_SEQUENCE", "OBJECT_TYPE")
@@ -16,8 +16,10 @@ _ON_A_TABLE = ("OBJECT_COLUMN", "OBJECT_TABCONSTRAINT", "OBJECT_TRIGGER", "OBJEC
 
 def tables(node: Any) -> tuple[str, ...]:
     """Give the names as written (folded as PostgreSQL folds them), in order of appearance, each once."""
-    local = {found.ctename for found in find(node, "CommonTableExpr")}
-    return tuple(dict.fromkeys(name for name in _named(node) if name not in local))
+    below = [(kind_of(found), found) for found in walk(node)]
+    local = {found.ctename for kind, found in below if kind == "CommonTableExpr"}
+    relations = [found for kind, found in below if kind == "RangeVar"]
+    return tuple(dict.fromkeys(name for name in _named(node, relations) if name not in local))
 
 
 def relation_name(node: Any) -> str:
@@ -25,15 +27,13 @@ def relation_name(node: Any) -> str:
     return ".".join(part for part in (node.catalogname, node.schemaname, node.relname) if part)
 
 
-def _named(node: Any) -> Iterator[str]:
+def _named(node: Any, relations: list[Any]) -> Iterator[str]:
     kind = kind_of(node)
     if kind in ("DropStmt", "CommentStmt", "SecLabelStmt"):
         yield from _from_object_names(node, kind)
         return
     skipped = _skipped(node, kind)
-    for found in walk(node):
-        if kind_of(found) == "RangeVar" and found not in skipped:
-            yield relation_name(found)
+    yield from (relation_name(found) for found in relations if found not in skipped)
     if kind in ("CreateSeqStmt", "AlterSeqStmt"):
         owner = option(node, "options", "owned_by")
         parts = names(owner.arg) if owner is not None else []
