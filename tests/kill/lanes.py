@@ -37,6 +37,7 @@ class Goal:
     kills: int
     blows: list[Blow] = field(default_factory=list)
     rehearsals: list[Kind] = field(default_factory=list)
+    rehearsing: bool = False  # begins anew with every worker that is killed: other lanes start no run meanwhile
 
     @property
     def met(self) -> bool:
@@ -156,10 +157,15 @@ class Lane:
 
     def rehearse(self, change: ChangeRequest, target: Target, *kinds: Kind) -> Steps:
         """Have a worker rehearse it, killed every time it begins something else, until all kinds had their turn."""
+        self.goal.rehearsing = True
+        yield from self._rehearsed(change, target, *kinds)
+        self.goal.rehearsing = False
+
+    def _rehearsed(self, change: ChangeRequest, target: Target, *kinds: Kind) -> Steps:
         actor, now = self.journey.who("ada"), timezone.now()
         errand = rehearsing.request(change_id=change.pk, actor=actor, target_id=target.pk, now=now)
         left, said = deque(kinds), ""
-        until = monotonic() + 2 * PATIENCE_S
+        until = monotonic() + 4 * PATIENCE_S
         while errand.state != Errand.State.DONE:
             if errand.state == Errand.State.REFUSED:  # without its copy it has nothing to say; somebody asks again
                 assert said and self.goal.rehearsals[-1] is Kind.BACKEND, errand.sentence
@@ -200,6 +206,8 @@ class Lane:
         run: Execution | None = None
         strike: Strike | None = None
         while True:
+            while run is None and self.goal.rehearsing:
+                yield
             wanted = proven or stage.name in ENVIRONMENTS[1:] or not self.goal.met
             aim = self._next(left, stage, number, direction, building=run is not None) if wanted else None
             before, strike = strike, Strike(aim, stage, number, self.machinery, self.dice) if aim else None

@@ -196,6 +196,6 @@ class Stage:
                 connection.close()
 
 
-def wait_until(condition: Callable[[], Any], what: str, *, seconds: float = 90) -> None:
+def wait_until(condition: Callable[[], Any], what: str, *, seconds: float = 240) -> None:
     """Return once the condition holds; fail otherwise."""
     assert processes.wait_until(lambda: bool(condition()), seconds=seconds), f"{what}: not within {seconds:.0f} s"

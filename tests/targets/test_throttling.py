@@ -216,7 +216,7 @@ def test_it_waits_for_autovacuum_on_the_table_but_not_for_ever(
         admin.execute("SELECT pg_reload_conf()")
         try:
             busy = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 'a'::regclass"
-            wait_for(lambda: one(other, busy), seconds=60)
+            wait_for(lambda: one(other, busy), seconds=240)
             heard = Heard()
             ran(session, FILL, heard=heard, limits=limits(autovacuum_s=0.4))
             assert reasons(heard)[:2] == ["autovacuum", "over"]

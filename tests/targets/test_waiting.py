@@ -156,7 +156,7 @@ def test_it_waits_long_enough_for_autovacuum_to_give_way(session: Session, other
                     "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
                     " WHERE backend_type = 'autovacuum worker' AND relation = 'readings'::regclass",
                 ),
-                seconds=60,
+                seconds=240,
             )
             heard = Heard()
             assert ran(session, "ALTER TABLE readings ADD b int;", heard=heard).effect == "complete"
