@@ -36,7 +36,7 @@ class CannotBound(RefusedAt):
     """{place}: this statement cannot be cut into batches safely: {why}"""
 
 
-_AGGREGATES = frozenset(
+AGGREGATES = frozenset(
     {"count", "sum", "min", "max", "avg", "string_agg", "array_agg", "json_agg", "jsonb_agg", "bool_and", "bool_or"}
 )
 
@@ -202,7 +202,7 @@ def _refuse_shapes(raw: Raw, select: Any) -> None:
     for item in select.target_list:
         for call in find(item, "FuncCall"):
             name = unwrap(call.funcname[-1]).sval
-            if name in _AGGREGATES or call.HasField("over") or call.agg_star:
+            if name in AGGREGATES or call.HasField("over") or call.agg_star:
                 _refuse(raw, f"{name}() looks at all rows together, a batch only at its own.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from changecontrol.rules.naming import MigrationName
-from changecontrol.rules.patterns import PATTERNS, Answers, members, names
+from changecontrol.rules.patterns import PATTERNS, Answers, expressions, members, names
 from changecontrol.rules.patterns.member import Place, Signed, contents
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Direction, StepKind, parse
@@ -104,7 +104,9 @@ def test_what_is_no_name_is_refused(value: str) -> None:
         names.name(value, "a column")
 
 
-@pytest.mark.parametrize("value", ["text", "numeric(10, 2)", "timestamp with time zone", "text[]", "clinic.mood"])
+@pytest.mark.parametrize(
+    "value", ["text", "numeric(10, 2)", "timestamp with time zone", "text[]", "clinic.mood", 'text COLLATE "C"']
+)
 def test_a_type_is_taken_as_it_is_written(value: str) -> None:
     assert names.type_name(value) == value
 
@@ -121,13 +123,13 @@ def test_what_is_no_type_is_refused(value: str) -> None:
     "value", ["", "1; DROP TABLE t", "1, 2", "a FROM t", "a) FROM (t", "(SELECT 1)", "a -- x", "a /* x */", "'a", "*"]
 )
 def test_what_is_no_expression_over_one_row_is_refused(value: str) -> None:
-    with pytest.raises(names.BadExpression):
-        names.over_row(value, "NEW", "--using")
+    with pytest.raises(expressions.BadExpression):
+        expressions.over_row(value, "NEW", "--using")
 
 
 def test_columns_of_an_expression_become_those_of_the_row() -> None:
     value = "lower(t.\"Name\") || coalesce(größe::text, 'größe') || 'name'"
-    assert names.over_row(value, "NEW", "--using") == (
+    assert expressions.over_row(value, "NEW", "--using") == (
         "lower(NEW.\"Name\") || coalesce(NEW.\"größe\"::text, 'größe') || 'name'"
     )
 
@@ -135,7 +137,7 @@ def test_columns_of_an_expression_become_those_of_the_row() -> None:
 @pytest.mark.parametrize("value", ["now()", "gen_random_uuid()", "a + 1", "CURRENT_DATE"])
 def test_only_a_constant_default_is_added_at_once(value: str) -> None:
     answers = Answers("add-not-null-column", {"table": "t", "column": "c", "type": "text", "default": value})
-    with pytest.raises(names.BadExpression, match="Give it as --expression"):
+    with pytest.raises(expressions.BadExpression, match="Give it as --expression"):
         members(answers)
 
 
@@ -162,7 +164,31 @@ def test_a_constant_default_needs_one_migration_and_no_batches() -> None:
         ("add-foreign-key", {"on-delete": "explode"}, "Choose one of: no action, restrict"),
         ("add-index", {"columns": "a,"}, "cannot be indexed"),
         ("split-table", {"columns": "a"}, "no columns with types"),
-        ("split-table", {"columns": "a text NOT NULL"}, "no columns with types"),
+        ("split-table", {"columns": "a text UNIQUE"}, "no columns with types"),
+        ("split-table", {"columns": "a text DEFAULT now()"}, "only a constant"),
+        ("split-table", {"columns": "a text, A int"}, "a is named twice"),
+        ("split-table", {"columns": "id int"}, "id cannot be the key"),
+        ("split-table", {"columns": "a serial"}, "no type but stands for"),
+        ("split-table", {"key": "ctid"}, "only the place of a row"),
+        ("split-table", {"key": "a, b"}, "batches walk along one"),
+        ("rename-column", {"key": "a"}, "a cannot be the key"),
+        ("rename-column", {"to": "id"}, "id cannot be the key"),
+        ("rename-column", {"to": "xmin"}, "has a column xmin of its own"),
+        ("rename-column", {"type": "bigserial"}, "no type but stands for"),
+        ("rename-column", {"default": "NULL"}, "NULL is no value"),
+        ("rename-column", {"using": "a", "unique": True}, "has no use for --using and --unique"),
+        ("change-type", {"using": "b::bytea"}, "it reads b, which it is to make"),
+        ("change-type", {"using": "x::bytea"}, "it does not read a"),
+        ("change-type", {"using": "NEW.a::bytea"}, "name a alone, as a column of t"),
+        ("change-type", {"back": "max(b)"}, "looks at several rows"),
+        ("add-not-null-column", {"expression": "c + 1"}, "it reads c, which it is to make"),
+        ("add-not-null-column", {"expression": "NULL::int"}, "NULL is no value"),
+        ("add-not-null-column", {"expression": "row_number() OVER ()"}, "looks at several rows"),
+        ("add-not-null-column", {"key": "c"}, "c cannot be the key"),
+        ("add-index", {"columns": "a) WHERE (a > 0"}, "cannot be indexed"),
+        ("add-index", {"columns": "a) INCLUDE (b"}, "cannot be indexed"),
+        ("add-index", {"column": "a"}, "has no use for --column"),
+        ("drop-column", {"key": "id"}, "has no use for --key"),
         ("split-table", {"columns": "a text, PRIMARY KEY (a)"}, "no columns with types"),
         ("split-table", {"to": "T"}, "is the old one"),
     ],
@@ -188,10 +214,44 @@ def test_an_expression_is_held_together_beside_an_operator() -> None:
 
 def test_both_columns_of_a_type_change_keep_a_default_of_their_own() -> None:
     told_ = told("change-type", **{"from-default": "'00'", "default": "'\\\\x00'"})
-    contract = members(told_)[-1]
-    assert "ALTER COLUMN b SET DEFAULT '\\\\x00';" in contract.forward_sql
+    expand, contract = members(told_)
+    assert "ALTER COLUMN b SET DEFAULT '\\\\x00';" in expand.forward_sql
     assert "ALTER COLUMN a SET DEFAULT '00';" in contract.rollback_sql
-    assert "ALTER COLUMN b DROP DEFAULT;" in contract.rollback_sql
+    assert "DEFAULT" not in contract.forward_sql
+
+
+def test_a_null_that_was_written_is_told_from_a_value_that_was_left_out() -> None:
+    expand = members(told("rename-column", type="numeric(10, 2)", default="0"))[0].forward_sql
+    assert "IF NEW.b::text IS NOT DISTINCT FROM ((0)::numeric(10, 2))::text THEN" in expand
+    assert "IF NEW.b IS NULL THEN" in members(told("rename-column"))[0].forward_sql
+
+
+def test_what_an_author_calls_without_a_schema_means_the_same_in_the_trigger() -> None:
+    """Batches find it on the search path of the session, a trigger only on its own."""
+    expand = members(told("change-type", using="a::mood", back="b::text"))[0].forward_sql
+    assert "SET search_path = pg_catalog, s, public, pg_temp" in expand
+    filled = members(told("add-not-null-column", expression="my_hash(a)"))[0].forward_sql
+    assert "SET search_path = pg_catalog, public, pg_temp" in filled
+    assert "SET search_path = pg_catalog, pg_temp" in members(told("rename-column"))[0].forward_sql
+
+
+def test_a_collation_comes_along_and_hides_no_difference() -> None:
+    expand = members(told("rename-column", type='text COLLATE "my"'))[0]
+    assert 'ADD COLUMN b text COLLATE "my";' in expand.forward_sql
+    assert 'NEW.b::text COLLATE "C" IS DISTINCT FROM OLD.b::text COLLATE "C"' in expand.forward_sql
+    assert "'text'::regtype" in expand.verify_sql
+
+
+def test_what_may_not_be_empty_stays_so_in_the_table_that_is_split_off() -> None:
+    columns = '"a,b" numeric(10, 2) DEFAULT 0.5 NOT NULL, c text COLLATE "C" NOT NULL, d int[] DEFAULT \'{}\''
+    expand, contract = members(told("split-table", columns=columns))
+    assert '"a,b" numeric(10, 2) DEFAULT 0.5 NOT NULL,\n    c text COLLATE "C" NOT NULL,' in expand.forward_sql
+    assert (
+        'ALTER TABLE t\n    ALTER COLUMN "a,b" DROP NOT NULL,\n    ALTER COLUMN c DROP NOT NULL;' in expand.forward_sql
+    )
+    assert 'ELSIF NEW."a,b" IS NOT NULL AND NEW.c IS NOT NULL THEN' in expand.forward_sql
+    assert expand.rollback_sql.count("SET NOT NULL") == 2 and expand.rollback.startswith("conditional")
+    assert "ALTER COLUMN \"a,b\" SET DEFAULT 0.5,\n    ALTER COLUMN d SET DEFAULT '{}';" in contract.rollback_sql
 
 
 def test_a_case_stands_in_parentheses_where_plpgsql_reads_on_to_then() -> None:

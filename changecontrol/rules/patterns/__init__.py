@@ -13,8 +13,14 @@ from changecontrol.rules import naming
 from changecontrol.rules.patterns import dropped_column, moved_column, new_column, references, split
 from changecontrol.rules.patterns.answers import QUESTIONS, Answers, AnswersMissing
 from changecontrol.rules.patterns.member import Member, Place, Signed, contents
+from changecontrol.rules.refusal import Refused
 
 __all__ = ["PATTERNS", "QUESTIONS", "Answers", "AnswersMissing", "Member", "Place", "Signed", "contents", "members"]
+
+
+class NotAsked(Refused):
+    """{pattern} has no use for {given}. Leave it out, or choose the pattern that asks for it (--help lists them)."""
+
 
 #: name of a pattern -> what builds its migrations, in order
 PATTERNS: dict[str, Callable[[Answers], list[Member]]] = {
@@ -25,6 +31,20 @@ PATTERNS: dict[str, Callable[[Answers], list[Member]]] = {
     "add-index": references.index,
     "split-table": split.split,
     "drop-column": dropped_column.drop,
+}
+_EVERYWHERE = frozenset({"release", "batch-size"})
+#: what each pattern makes use of; an answer that would change nothing is a misunderstanding
+_TAKES = {
+    "add-not-null-column": {"table", "column", "type", "default", "expression", "key", "comment", "not-null"},
+    "rename-column": {"table", "column", "to", "type", "key", "default", "comment", "not-null"},
+    "change-type": {
+        *("table", "column", "to", "from-type", "type", "using", "back", "key", "from-default", "default"),
+        *("comment", "not-null"),
+    },
+    "add-foreign-key": {"table", "column", "references", "on-delete", "indexed"},
+    "add-index": {"table", "columns", "unique", "name", "where", "method", "comment"},
+    "split-table": {"table", "to", "columns", "key", "key-type", "comment"},
+    "drop-column": {"table", "column", "type", "not-null", "default", "comment"},
 }
 _NAMES = {
     "add-not-null-column": ("add", "table", "column"),
@@ -39,6 +59,10 @@ _NAMES = {
 
 def members(answers: Answers) -> list[Member]:
     """Build the migrations of a pattern, in order. Raises the refusals of answers, names and the pattern itself."""
+    takes = _TAKES[answers.pattern] | _EVERYWHERE
+    others = [f"--{one}" for one, value in answers.given.items() if value and one not in takes]
+    if others:
+        raise NotAsked(pattern=answers.pattern, given=" and ".join(others))
     return PATTERNS[answers.pattern](answers)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from changecontrol.rules import releases
 from changecontrol.rules.directives import SIZES
-from changecontrol.rules.patterns import names
+from changecontrol.rules.patterns import checks, expressions, names
 from changecontrol.rules.patterns.names import Name, Table
 from changecontrol.rules.refusal import Refused
 
@@ -16,9 +16,10 @@ QUESTIONS: dict[str, str] = {
     "table": "the table, such as participants or clinic.participants",
     "column": "the column as it is now; several with commas between them for a key of several columns",
     "to": "the new name: of the column, or of the table that the columns move to",
-    "type": "the type, written as in CREATE TABLE",
+    "type": "the type, written as in CREATE TABLE, with COLLATE where it has one",
     "from-type": "the type that the column has now",
-    "key": "a column with a unique index and without empty values, usually the primary key: rows are filled along it",
+    "key": "a column with a unique index and without empty values, usually the primary key: rows are filled along it; "
+    "ctid where a table has none",
     "key-type": "the type of the key",
     "release": "the first release of the application that can do without the old, such as app >= 4.2.0",
     "using": "the expression that makes the new value of the old column, such as decode(hash_text, 'hex')",
@@ -88,12 +89,12 @@ class Answers:
     @property
     def key(self) -> Name:
         """The column that batches walk along."""
-        return names.name(self.text("key"), "a key")
+        return checks.one_key(self.text("key"))
 
     @property
     def default(self) -> str:
         """A constant default, or nothing."""
-        return names.constant(self.text("default"), "a default") if self.text("default") else ""
+        return expressions.constant(self.text("default"), "a default") if self.text("default") else ""
 
     @property
     def comment(self) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 
-from changecontrol.rules.patterns.names import Name, Table, grouped, literal
+from changecontrol.rules.patterns import expressions
+from changecontrol.rules.patterns.names import Name, Table, literal, without_collation
 
 #: types whose = tells every two values apart; others are compared as text, where 1.0 and 1.00 differ
 _PLAIN = frozenset(
@@ -38,8 +39,10 @@ def comment_on(kind: str, name: str, text: str) -> str:
 def comparable(value: str, type_: str) -> str:
     """The value in a form in which IS DISTINCT FROM sees every difference."""
     if type_.partition("(")[0].strip().lower() in _PLAIN:
-        return grouped(value)
-    return f"{value}::text" if re.fullmatch(r'[\w."]+', value) else f"({value})::text"
+        return expressions.grouped(value)
+    text = f"{value}::text" if re.fullmatch(r'[\w."]+', value) else f"({value})::text"
+    # a collation may call different texts equal
+    return text if without_collation(type_) == type_ else f'{text} COLLATE "C"'
 
 
 def require(table: Table, column: Name) -> str:
@@ -97,7 +100,7 @@ def has_column(table: Table, column: Name, type_: str) -> str:
            SELECT FROM pg_catalog.pg_attribute
             WHERE attrelid = {table.regclass}
               AND attname = {literal(column.text)}
-              AND atttypid = {literal(type_)}::regtype
+              AND atttypid = {literal(without_collation(type_))}::regtype
               AND NOT attisdropped
        ) AS ok;"""
 
@@ -132,12 +135,18 @@ def nothing_left(table: Table, condition: str, said: str) -> str:
        NOT EXISTS (SELECT FROM {table.sql} WHERE {condition}) AS ok;"""
 
 
-def trigger_function(name: Table, body: str, comment: str, *, definer: bool = False) -> str:
-    """CREATE FUNCTION for a trigger, its search path pinned."""
+def trigger_function(name: Table, body: str, comment: str, *, definer: bool = False, expressions: bool = False) -> str:
+    """CREATE FUNCTION for a trigger, its search path pinned.
+
+    With `expressions` of the author's in it, types and functions are found as well that live beside the table: what
+    the batches call without a schema has to mean the same in the trigger.
+    """
+    beside = [name.schema.sql if name.schema else "public", "public"] if expressions else []
+    path = ", ".join(dict.fromkeys(["pg_catalog", *beside, "pg_temp"]))
     security = "\nSECURITY DEFINER" if definer else ""
     text = f"""CREATE FUNCTION {name.sql}() RETURNS trigger
 LANGUAGE plpgsql{security}
-SET search_path = pg_catalog, pg_temp
+SET search_path = {path}
 AS $$
 {body}
 $$;"""

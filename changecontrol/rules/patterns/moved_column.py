@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from changecontrol.rules.patterns import forms, names
+from changecontrol.rules.patterns import checks, expressions, forms, names
 from changecontrol.rules.patterns.answers import Answers, SameName
 from changecontrol.rules.patterns.member import Member
 from changecontrol.rules.patterns.names import Name, Table
@@ -58,23 +58,27 @@ def rename(answers: Answers) -> list[Member]:
     """Give a column another name."""
     answers.need("table", "column", "to", "type", "key", "release")
     old = answers.column.sql
-    new = names.name(answers.text("to"), "a column").sql
+    new = checks.new_column(answers.text("to")).sql
     return _members(answers, answers.type, using=old, back=new, verb="Rename", old_default=answers.default)
 
 
 def change_type(answers: Answers) -> list[Member]:
     """Give a column another type; its values move to a column with another name."""
     answers.need("table", "column", "to", "from-type", "type", "using", "back", "key", "release")
-    using = names.expression(answers.text("using"), "--using")
-    back = names.expression(answers.text("back"), "--back")
+    old, new = answers.column, checks.new_column(answers.text("to"))
+    using = checks.made_of(answers.text("using"), "--using", answers.table, without=new, needs=old)
+    back = checks.made_of(answers.text("back"), "--back", answers.table, without=old, needs=new)
     default = answers.text("from-default")
-    old_default = names.constant(default, "--from-default") if default else ""
+    old_default = expressions.constant(default, "--from-default") if default else ""
     old_type, verb = names.type_name(answers.text("from-type")), "Change type of"
     return _members(answers, old_type, using=using, back=back, verb=verb, old_default=old_default)
 
 
 def _members(answers: Answers, old_type: str, *, using: str, back: str, verb: str, old_default: str) -> list[Member]:
-    new = names.name(answers.text("to"), "a column")
+    new = checks.new_column(answers.text("to"))
+    if answers.column == new:
+        raise SameName(value=new.text)
+    checks.key_stays(answers.key, answers.column, new)
     move = _Move(
         answers.table,
         answers.column,
@@ -93,8 +97,6 @@ def _members(answers: Answers, old_type: str, *, using: str, back: str, verb: st
     )
     if bool(move.old_default) != bool(move.new_default):
         raise DefaultsDiffer
-    if move.old == move.new:
-        raise SameName(value=new.text)
     found = [_expand(move, verb)]
     if move.required:
         found.append(_require(move))
@@ -104,7 +106,7 @@ def _members(answers: Answers, old_type: str, *, using: str, back: str, verb: st
 def _dual_write(move: _Move) -> str:
     """The function: what was written is carried over; where both were and disagree, the new column wins."""
     new, old = f"NEW.{move.new.sql}", f"NEW.{move.old.sql}"
-    using, back = (names.over_row(text, "NEW", "the value") for text in (move.using, move.back))
+    using, back = (expressions.over_row(text, "NEW", "the value") for text in (move.using, move.back))
     new_value, old_value = forms.comparable(new, move.new_type), forms.comparable(old, move.old_type)
     new_before = forms.comparable(f"OLD.{move.new.sql}", move.new_type)
     old_before = forms.comparable(f"OLD.{move.old.sql}", move.old_type)
@@ -116,9 +118,13 @@ def _dual_write(move: _Move) -> str:
         given = f"ELSIF {new_differs} THEN"
         new_wins = f"IF {new_differs} THEN\n            {new_wins}\n        END IF;"
         old_wins = f"IF {old_differs} THEN\n            {old_wins}\n        END IF;"
+    left_out = f"{new} IS NULL"
+    if move.new_default:  # whoever leaves it out writes its default; a NULL then was meant
+        default = forms.comparable(f"({move.new_default})::{names.without_collation(move.new_type)}", move.new_type)
+        left_out = f"{new_value} IS NOT DISTINCT FROM {default}"
     body = f"""BEGIN
     IF TG_OP = 'INSERT' THEN
-        IF {new} IS NULL THEN
+        IF {left_out} THEN
             {new} := {using};
         {given}
             {old} := {back};
@@ -131,7 +137,9 @@ def _dual_write(move: _Move) -> str:
     RETURN NEW;
 END"""
     said = f"Keeps {move.old.text} and {move.new.text} of {move.table.name.text} equal while old and new code write"
-    return forms.trigger_function(move.function, body, said)
+    return forms.trigger_function(
+        move.function, body, said, expressions=move.using != move.old.sql or bool(move.new_default)
+    )
 
 
 def _trigger(move: _Move) -> str:
@@ -145,12 +153,17 @@ def _fill(move: _Move, target: Name, source: Name, value: str) -> str:
     """Fill one column from the other in batches."""
     open_rows = [f"{target.sql} IS NULL", f"{source.sql} IS NOT NULL"]
     if value != source.sql:
-        open_rows.append(f"{names.grouped(value)} IS NOT NULL")
+        open_rows.append(f"{expressions.grouped(value)} IS NOT NULL")
     where = "\n   AND ".join(open_rows)
     return (
         f"-- changecontrol: batch key={move.key.sql} size={move.size} expect>0\n"
         f"UPDATE {move.table.sql}\n   SET {target.sql} = {value}\n WHERE {where};"
     )
+
+
+def _default(table: Table, column: Name, default: str) -> str:
+    """Set after the column is added: existing rows stay empty, so that the batches find them."""
+    return f"ALTER TABLE {table.sql} ALTER COLUMN {column.sql} SET DEFAULT {default};" if default else ""
 
 
 def _expand(move: _Move, verb: str) -> Member:
@@ -159,13 +172,14 @@ def _expand(move: _Move, verb: str) -> Member:
         forms.block(
             _dual_write(move),
             f"ALTER TABLE {table.sql} ADD COLUMN {new.sql} {move.new_type};",
+            _default(table, new, move.new_default),
             forms.comment_on("COLUMN", f"{table.sql}.{new.sql}", move.comment),
             _trigger(move),
         ),
         _fill(move, new, move.old, move.using),
     )
     unfilled = f"{new.sql} IS NULL AND {move.old.sql} IS NOT NULL"
-    unfilled += f" AND {names.grouped(move.using)} IS NOT NULL" if move.using != move.old.sql else ""
+    unfilled += f" AND {expressions.grouped(move.using)} IS NOT NULL" if move.using != move.old.sql else ""
     by_hand = (
         f"What belongs to {move.old.text} does not come along by itself. Add to the next migration what it has of "
         "indexes, other constraints, views and rights on the single column."
@@ -194,8 +208,10 @@ def _losing(move: _Move) -> tuple[str, ...]:
     if move.old_type == move.new_type:
         return ()
     return (
-        f"The way back loses nothing as long as {move.old_type} can hold every value that new code writes. If it "
-        "cannot, declare it lossy here and in the last migration.",
+        f"The way back loses nothing as long as {move.old_type} can hold every value that new code writes, and every "
+        "value comes back spelled as it was. If not, declare it lossy here and in the last migration. A value that "
+        "cannot be converted stops the filling, and old code that writes one is refused from then on: look for them "
+        "before.",
     )
 
 
@@ -214,19 +230,12 @@ def _require(move: _Move) -> Member:
 
 def _contract(move: _Move, verb: str) -> Member:
     table, old, new = move.table, move.old, move.new
-    takes_default = gives_default = ""
-    if move.new_default:
-        takes_default = f"ALTER TABLE {table.sql} ALTER COLUMN {new.sql} SET DEFAULT {move.new_default};"
-        gives_default = forms.join(
-            f"ALTER TABLE {table.sql} ALTER COLUMN {new.sql} DROP DEFAULT;",
-            f"ALTER TABLE {table.sql} ALTER COLUMN {old.sql} SET DEFAULT {move.old_default};",
-        )
     back = forms.join(
         forms.block(
             _dual_write(move),
             f"ALTER TABLE {table.sql} ADD COLUMN {old.sql} {move.old_type};",
             forms.comment_on("COLUMN", f"{table.sql}.{old.sql}", move.comment),
-            gives_default,
+            _default(table, old, move.old_default),
             _trigger(move),
         ),
         _fill(move, old, new, move.back),
@@ -241,7 +250,6 @@ def _contract(move: _Move, verb: str) -> Member:
         forward_sql=forms.block(
             f"DROP TRIGGER {move.trigger.sql} ON {table.sql};",
             f"ALTER TABLE {table.sql} DROP COLUMN {old.sql};",
-            takes_default,
             f"DROP FUNCTION {move.function.sql}();",
         ),
         rollback_sql=back,

@@ -1,4 +1,4 @@
-"""Names, types and expressions as people give them to a pattern: checked by PostgreSQL's own grammar, quoted right."""
+"""Names and types as people give them to a pattern: checked by PostgreSQL's own grammar, quoted right."""
 
 # ruff: noqa: S608  # writes SQL files for people to read; every name in it is checked and quoted
 from __future__ import annotations
@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from changecontrol.rules.lexer import TokenKind, tokens
 from changecontrol.rules.parser import find, kind_of, parse_one, same, unwrap
@@ -14,9 +13,10 @@ from changecontrol.rules.refusal import Refused
 
 #: PostgreSQL cuts longer names, in bytes, without saying so.
 NAME_LIMIT = 63
-_IDENTIFIER = r"(?:[A-Za-z_\x80-\U0010ffff][\w$]*|\"(?:[^\"\x00]|\"\")+\")"
-_PARTS = re.compile(_IDENTIFIER)
+IDENTIFIER = r"(?:[A-Za-z_\x80-\U0010ffff][\w$]*|\"(?:[^\"\x00]|\"\")+\")"
+_PARTS = re.compile(IDENTIFIER)
 #: words that PL/pgSQL itself would not take behind a dot although SQL does
+_SERIAL = frozenset({"smallserial", "serial", "bigserial", "serial2", "serial4", "serial8"})
 _PLPGSQL = frozenset({"begin", "by", "declare", "execute", "foreach", "if", "loop", "strict", "while"})
 
 
@@ -28,8 +28,10 @@ class BadType(Refused):
     """“{value}” is no type of PostgreSQL. Write it as in CREATE TABLE, for example numeric(10, 2) or timestamptz."""
 
 
-class BadExpression(Refused):
-    """“{value}” cannot be used for {what}: {why}"""
+class TypeWithSequence(Refused):
+    """{value} is no type but stands for an integer, a sequence and a default that would rewrite the table. Give
+    smallint, integer or bigint, and add the sequence by hand.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def name(value: str, what: str) -> Name:
 
 def table(value: str, what: str = "a table") -> Table:
     """Read `table` or `schema.table`. Raises BadName."""
-    match = re.fullmatch(rf"({_IDENTIFIER})(?:\.({_IDENTIFIER}))?", value.strip())
+    match = re.fullmatch(rf"({IDENTIFIER})(?:\.({IDENTIFIER}))?", value.strip())
     if match is None:
         raise BadName(value=value, what=what)
     parts = [name(part, what) for part in match.groups() if part]
@@ -118,87 +120,38 @@ def _folded(written: str) -> str:
 
 
 def type_name(value: str) -> str:
-    """Check a type. Raises BadType."""
+    """Check a type, with its collation where it has one. Raises BadType or TypeWithSequence."""
     text = " ".join(value.split())
     node = parse_one(f"SELECT NULL::{text}") if text else None
-    plain = parse_one("SELECT NULL::int")
-    if node is None or plain is None or _commented(text):
+    if node is None or commented(text):
         raise BadType(value=value)
     targets = list(node.target_list) if kind_of(node) == "SelectStmt" else []
-    cast = unwrap(unwrap(targets[0]).val) if len(targets) == 1 else None
-    if cast is None or kind_of(cast) != "TypeCast" or unwrap(targets[0]).name:
+    found = unwrap(unwrap(targets[0]).val) if len(targets) == 1 and not unwrap(targets[0]).name else None
+    if found is None:
         raise BadType(value=value)
-    unwrap(unwrap(plain.target_list[0]).val).type_name.CopyFrom(cast.type_name)
+    collated = kind_of(found) == "CollateClause"
+    cast = unwrap(found.arg) if collated else found
+    plain = parse_one('SELECT NULL::int COLLATE "C"' if collated else "SELECT NULL::int")
+    if plain is None or kind_of(cast) != "TypeCast":
+        raise BadType(value=value)
+    rebuilt = unwrap(unwrap(plain.target_list[0]).val)
+    if collated:
+        del rebuilt.collname[:]
+        rebuilt.collname.extend(found.collname)
+        rebuilt = unwrap(rebuilt.arg)
+    rebuilt.type_name.CopyFrom(cast.type_name)
     if not same(node, plain):  # anything behind the type
         raise BadType(value=value)
+    if unwrap(cast.type_name.names[-1]).sval in _SERIAL and len(cast.type_name.names) == 1:
+        raise TypeWithSequence(value=text)
     return text
 
 
-def expression(value: str, what: str) -> str:
-    """Check an expression over one row's columns. Raises BadExpression."""
-    _tree(value, what)
-    return value.strip()
+def without_collation(type_: str) -> str:
+    """The type alone, as regtype reads it."""
+    return re.split(r"\s+COLLATE\s+", type_, maxsplit=1, flags=re.I)[0]
 
 
-def constant(value: str, what: str) -> str:
-    """Check that a value is the same for every row, so that adding it to a column rewrites nothing."""
-    node = _tree(value, what)
-    for kind in ("ColumnRef", "FuncCall", "SQLValueFunction"):
-        if next(find(node, kind), None) is not None:
-            why = "only a constant costs no rewrite of the table. Give it as --expression instead."
-            raise BadExpression(value=value, what=what, why=why)
-    return value.strip()
-
-
-def columns_in(value: str, what: str) -> list[tuple[int, int, str]]:
-    """Give (start, end, column) in bytes for every column that an expression names."""
-    prefix = len(_HEAD)
-    data = value.strip().encode()
-    found = []
-    for node in find(_tree(value, what), "ColumnRef"):
-        parts = [unwrap(item) for item in node.fields]
-        if kind_of(parts[-1]) != "String":
-            raise BadExpression(value=value, what=what, why="name each column instead of writing an asterisk.")
-        start = node.location - prefix
-        match = re.match(rf"{_IDENTIFIER}(?:\s*\.\s*{_IDENTIFIER})*", data[start:].decode())
-        assert match is not None
-        found.append((start, start + len(match.group().encode()), parts[-1].sval))
-    return sorted(found)
-
-
-def over_row(value: str, row: str, what: str) -> str:
-    """Rewrite an expression so that its columns are those of a row variable: lower(name) becomes lower(NEW.name)."""
-    data = value.strip().encode()
-    for start, end, column in reversed(columns_in(value, what)):
-        data = data[:start] + f"{row}.{Name(column).sql}".encode() + data[end:]
-    return data.decode()
-
-
-def grouped(value: str) -> str:
-    """Give an expression so that it can stand beside any operator: in parentheses unless it holds together alone."""
-    node = parse_one(f"SELECT {value}")
-    inner = unwrap(unwrap(node.target_list[0]).val) if node is not None else None
-    alone = ("ColumnRef", "FuncCall", "TypeCast", "A_Const", "CoalesceExpr")
-    # PL/pgSQL would take the THEN of a bare CASE for its own
-    holds = inner is not None and kind_of(inner) in alone and next(find(inner, "CaseExpr"), None) is None
-    return value if holds else f"({value})"
-
-
-_HEAD = "SELECT (\n"
-
-
-def _tree(value: str, what: str) -> Any:
-    text = value.strip()
-    node = parse_one(f"{_HEAD}{text}\n)") if text else None
-    bare = parse_one(f"SELECT {text}") if text else None
-    if node is None or bare is None or kind_of(node) != "SelectStmt" or _commented(text):
-        raise BadExpression(value=value, what=what, why="it is no expression of PostgreSQL.")
-    if len(node.target_list) != 1 or len(bare.target_list) != 1 or node.from_clause or bare.from_clause:
-        raise BadExpression(value=value, what=what, why="it has to be one expression.")
-    if next(find(node, "SubLink"), None) is not None:
-        raise BadExpression(value=value, what=what, why="a query in it could read other rows. Write it by hand.")
-    return node
-
-
-def _commented(text: str) -> bool:
+def commented(text: str) -> bool:
+    """Whether a text has a comment in it, or something that is not closed."""
     return any(token.kind in (TokenKind.COMMENT, TokenKind.OPEN) for token in tokens(text.encode()))

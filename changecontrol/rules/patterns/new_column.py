@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from changecontrol.rules.patterns import forms, names
+from changecontrol.rules.patterns import checks, expressions, forms, names
 from changecontrol.rules.patterns.answers import Answers, AnswersMissing, TwoWays
 from changecontrol.rules.patterns.member import Member
 from changecontrol.rules.patterns.names import Name, Table
@@ -45,11 +45,13 @@ def add(answers: Answers) -> list[Member]:
             missing="--default (a constant for existing rows) or --expression (their value, made of other columns)",
         )
     answers.need("key", "release")
+    column = checks.new_column(answers.text("column"))
+    checks.key_stays(answers.key, column)
     filled = _Filled(
         answers.table,
-        answers.column,
+        column,
         answers.type,
-        names.expression(answers.text("expression"), "--expression"),
+        checks.made_of(answers.text("expression"), "--expression", answers.table, without=column),
         answers.key,
         answers.size,
         answers.comment,
@@ -59,7 +61,7 @@ def add(answers: Answers) -> list[Member]:
 
 
 def _at_once(answers: Answers) -> Member:
-    table, column = answers.table, answers.column
+    table, column = answers.table, checks.new_column(answers.text("column"))
     return Member(
         description="",
         title=f"Add {column.text}",
@@ -84,7 +86,7 @@ def _no_check(table: Table, column: Name) -> str:
 
 def _fill_function(filled: _Filled) -> str:
     column = f"NEW.{filled.column.sql}"
-    value = names.over_row(filled.value, "NEW", "--expression")
+    value = expressions.over_row(filled.value, "NEW", "--expression")
     body = f"""BEGIN
     IF {column} IS NULL THEN
         {column} := {value};
@@ -92,7 +94,7 @@ def _fill_function(filled: _Filled) -> str:
     RETURN NEW;
 END"""
     said = f"Gives {filled.column.text} of {filled.table.name.text} a value where the writer does not know the column"
-    return forms.trigger_function(filled.function, body, said)
+    return forms.trigger_function(filled.function, body, said, expressions=True)
 
 
 def _trigger(filled: _Filled) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from changecontrol.rules.parser import parse_one
-from changecontrol.rules.patterns import forms, names
+from changecontrol.rules.patterns import expressions, forms, names
 from changecontrol.rules.patterns.answers import Answers
 from changecontrol.rules.patterns.member import Member
 from changecontrol.rules.patterns.names import Name, Table, literal
@@ -37,11 +37,13 @@ def index(answers: Answers) -> list[Member]:
     columns = answers.text("columns")
     unique = answers.yes("unique")
     name = _index_name(answers.table, columns, "key" if unique else "idx", answers.text("name"))
-    where = f"\n    WHERE {names.expression(answers.text('where'), '--where')}" if answers.text("where") else ""
+    where = f"\n    WHERE {expressions.expression(answers.text('where'), '--where')}" if answers.text("where") else ""
     method = f"USING {names.name(answers.text('method'), 'an index method').sql} " if answers.text("method") else ""
     kind = "UNIQUE INDEX" if unique else "INDEX"
     build = f"CREATE {kind} CONCURRENTLY {name.name.sql} ON {answers.table.sql} {method}({columns}){where};"
-    if parse_one(build) is None:
+    listed = parse_one(f"CREATE INDEX ON t ({columns})")  # nothing may close the parenthesis and go on behind it
+    built = parse_one(build)
+    if built is None or listed is None or listed.index_including_params or listed.HasField("where_clause"):
         raise BadIndex(columns=columns, where=f" where {answers.text('where')}" if where else "")
     return [_index(answers.table, name, build, columns, unique=unique, comment=answers.comment)]
 

@@ -3,32 +3,24 @@
 # ruff: noqa: S608  # writes SQL files for people to read; every name in it is checked and quoted
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from changecontrol.rules.parser import kind_of, parse_one, unwrap
-from changecontrol.rules.patterns import forms, names
+from changecontrol.rules.directives import CTID
+from changecontrol.rules.patterns import checks, forms, moving_columns, names
 from changecontrol.rules.patterns.answers import Answers, SameName
 from changecontrol.rules.patterns.member import Member
 from changecontrol.rules.patterns.names import Name, Table
-from changecontrol.rules.refusal import Refused
-
-
-class BadColumns(Refused):
-    """“{value}” are no columns with types. Write name and type as in CREATE TABLE, without constraints: note text,
-    score integer. A column that may not be empty is made so again by hand, in a later migration.
-    """
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What moves from where to where. `columns` are (name, type)."""
+    """What moves from where to where."""
 
     old: Table
     new: Table
     key: Name
     key_type: str
-    columns: tuple[tuple[Name, str], ...]
+    columns: tuple[moving_columns.Moved, ...]
     size: int
     comment: str
     release: str
@@ -36,15 +28,24 @@ class Split:
     @property
     def moved(self) -> list[str]:
         """The columns as statements name them."""
-        return [one.sql for one, _type in self.columns]
+        return [one.name.sql for one in self.columns]
 
     def row(self, prefix: str) -> str:
         """All moved columns of one row, in a form in which every difference shows."""
-        return ", ".join(forms.comparable(f"{prefix}.{one.sql}", type_) for one, type_ in self.columns)
+        return ", ".join(forms.comparable(f"{prefix}.{one.name.sql}", one.type) for one in self.columns)
 
     def any_value(self, prefix: str = "") -> str:
         """Whether a row holds anything that moves."""
         return f"num_nonnulls({', '.join(prefix + one for one in self.moved)}) > 0"
+
+    @property
+    def required(self) -> list[Name]:
+        """The columns that may not be empty."""
+        return [one.name for one in self.columns if one.required]
+
+    def whole(self, prefix: str = "") -> str:
+        """Whether an old row has what a new one needs: what may not be empty, or else anything at all."""
+        return " AND ".join(f"{prefix}{one.sql} IS NOT NULL" for one in self.required) or self.any_value(prefix)
 
     @property
     def to_new(self) -> Table:
@@ -65,31 +66,17 @@ def split(answers: Answers) -> list[Member]:
         names.table(answers.text("to"), "the new table"),
         answers.key,
         names.type_name(answers.text("key-type")),
-        _columns(answers.text("columns")),
+        moving_columns.read(answers.text("columns")),
         answers.size,
         answers.comment,
         answers.release,
     )
     if found.new.name == found.old.name:
         raise SameName(value=found.new.name.text)
+    if found.key.text == CTID:
+        raise checks.KeyIsPlace
+    checks.key_stays(found.key, *(one.name for one in found.columns))
     return [_expand(found), _contract(found)]
-
-
-def _columns(value: str) -> tuple[tuple[Name, str], ...]:
-    node = parse_one(f"CREATE TABLE x (\n{value}\n)") if not re.search(r"--|/\*", value) else None
-    items = [unwrap(item) for item in node.table_elts] if node is not None and kind_of(node) == "CreateStmt" else []
-    if not items or any(kind_of(one) != "ColumnDef" or one.constraints for one in items):
-        raise BadColumns(value=value)
-    parts = re.split(r",(?![^(]*\))", value)
-    if len(parts) != len(items):
-        raise BadColumns(value=value)
-    found = []
-    for item, part in zip(items, parts, strict=True):
-        written = re.match(r'\s*(?:"(?:[^"]|"")+"|\S+)\s+(.*)', part, re.S)
-        if written is None:
-            raise BadColumns(value=value)
-        found.append((Name(item.colname), names.type_name(written.group(1))))
-    return tuple(found)
 
 
 def _from_old(move: Split) -> str:
@@ -106,7 +93,7 @@ def _from_old(move: Split) -> str:
              WHERE n.{key} = NEW.{key}
                AND ({move.row("n")}) IS DISTINCT FROM ({move.row("NEW")});
         END IF;
-    ELSIF {move.any_value("NEW.")} THEN
+    ELSIF {move.whole("NEW.")} THEN
         INSERT INTO {new} AS n ({", ".join([key, *move.moved])})
         VALUES (NEW.{key}, {values})
             ON CONFLICT ({key}) DO UPDATE
@@ -172,7 +159,7 @@ def _drop_both(move: Split) -> list[str]:
 
 
 def _create(move: Split) -> str:
-    lines = [f"    {move.key.sql} {move.key_type} NOT NULL", *(f"    {one.sql} {type_}" for one, type_ in move.columns)]
+    lines = [f"    {move.key.sql} {move.key_type} NOT NULL", *(f"    {one.sql}" for one in move.columns)]
     key, foreign = move.new.beside("pkey").name.sql, move.new.beside(move.key.text, "fkey").name.sql
     lines += [
         f"    CONSTRAINT {key} PRIMARY KEY ({move.key.sql})",
@@ -184,18 +171,21 @@ def _create(move: Split) -> str:
 
 def _expand(move: Split) -> Member:
     old, new = move.old, move.new
-    named = ", ".join(one.text for one, _type in move.columns)
-    first = move.moved[0]
+    named = ", ".join(one.name.text for one in move.columns)
+    first, required = move.moved[0], [one.text for one in move.required]
+    relaxed = ",\n".join(f"    ALTER COLUMN {one.sql} DROP NOT NULL" for one in move.required)
     touch = (
         f"-- changecontrol: batch key={move.key.sql} size={move.size} expect>0\n"
-        f"UPDATE {old.sql}\n   SET {first} = {first}\n WHERE {move.any_value()}\n"
+        f"UPDATE {old.sql}\n   SET {first} = {first}\n WHERE {move.whole()}\n"
         f"   AND NOT EXISTS (SELECT FROM {new.sql} AS n WHERE n.{move.key.sql} = {old.name.sql}.{move.key.sql});"
     )
     return Member(
         description="expand",
         title=f"Split {old.name.text}: {new.name.text} beside it",
         purpose=f"Give {named} of {old.name.text} a table of their own, {new.name.text}, both kept equal",
-        rollback=f"lossless, every value is in {old.name.text} as well",
+        rollback=f"conditional, only while every row of {old.name.text} has {' and '.join(required)}"
+        if required
+        else f"lossless, every value is in {old.name.text} as well",
         forward_sql=forms.join(
             forms.block(
                 _from_old(move),
@@ -203,12 +193,15 @@ def _expand(move: Split) -> Member:
                 _create(move),
                 forms.comment_on("TABLE", new.sql, move.comment),
                 _trigger_new(move),
+                f"ALTER TABLE {old.sql}\n{relaxed};" if relaxed else "",
                 _trigger_old(move),
             ),
             touch,
         ),
         rollback_sql=forms.join(
-            forms.block(*_drop_both(move)[1::2]), forms.block(f"DROP TABLE {new.sql};", _drop_both(move)[2])
+            forms.block(*_drop_both(move)[1::2]),
+            forms.block(f"DROP TABLE {new.sql};", _drop_both(move)[2]),
+            *(forms.require(old, one) for one in move.required),
         ),
         verify_sql=forms.join(
             forms.has_trigger(old, names.named("zz", move.to_new.name.text), what="carries to the new table"),
@@ -219,29 +212,43 @@ def _expand(move: Split) -> Member:
             "Existing rows are filled by touching them: the trigger does the copying, under the lock on the old row, "
             "so no write that happens at the same moment can be lost. Old and new code that write the same row at the "
             "same moment may meet as a deadlock, and one of them has to try again. New code may come once this is "
-            "complete.",
+            "complete; it writes with INSERT … ON CONFLICT DO UPDATE, because old code or a default may have made the "
+            "row already.",
+            *_relaxing(move),
             "By hand, before this is submitted, give the new table the comments, rights, row-level security and "
             "policies that the moved columns had through their table.",
         ),
     )
 
 
+def _relaxing(move: Split) -> tuple[str, ...]:
+    if not move.required:
+        return ()
+    return (
+        f"What may not be empty stays so in {move.new.name.text}; {move.old.name.text} lets it be, so that new code "
+        "can write a row there before the one here.",
+    )
+
+
 def _equal(move: Split) -> str:
     key = move.key.sql
+    only = f"\n              AND (n.{key} IS NOT NULL OR {move.whole('o.')})" if move.required else ""
     return f"""SELECT 'both tables say the same' AS name,
        NOT EXISTS (
            SELECT
              FROM {move.old.sql} AS o
              LEFT JOIN {move.new.sql} AS n ON n.{key} = o.{key}
-            WHERE ({move.row("o")}) IS DISTINCT FROM ({move.row("n")})
+            WHERE ({move.row("o")}) IS DISTINCT FROM ({move.row("n")}){only}
        ) AS ok;"""
 
 
 def _contract(move: Split) -> Member:
     old, new = move.old, move.new
-    named = ", ".join(one.text for one, _type in move.columns)
+    named = ", ".join(one.name.text for one in move.columns)
     drops = ",\n".join(f"    DROP COLUMN {one}" for one in move.moved)
-    adds = ",\n".join(f"    ADD COLUMN {one.sql} {type_}" for one, type_ in move.columns)
+    adds = ",\n".join(f"    ADD COLUMN {one.name.sql} {one.type}" for one in move.columns)
+    defaults = [one for one in move.columns if one.default]
+    gives = ",\n".join(f"    ALTER COLUMN {one.name.sql} SET DEFAULT {one.default}" for one in defaults)
     key, first = move.key.sql, move.moved[0]
     # Copying with UPDATE … FROM would write a value that a writer has just replaced: of the joined table it sees the
     # row as it was. Touched under its own lock, each row is carried over as it is.
@@ -259,11 +266,16 @@ def _contract(move: Split) -> Member:
         requires_release=move.release,
         forward_sql=forms.block(*_drop_both(move), f"ALTER TABLE {old.sql}\n{drops};"),
         rollback_sql=forms.join(
-            forms.block(_from_old(move), f"ALTER TABLE {old.sql}\n{adds};", _trigger_old(move)),
+            forms.block(
+                _from_old(move),
+                f"ALTER TABLE {old.sql}\n{adds};",
+                f"ALTER TABLE {old.sql}\n{gives};" if gives else "",
+                _trigger_old(move),
+            ),
             forms.block(_from_new(move), _trigger_new(move)),
             fill,
         ),
-        verify_sql=forms.join(*(forms.lacks_column(old, one) for one, _type in move.columns), _there(move)),
+        verify_sql=forms.join(*(forms.lacks_column(old, one.name) for one in move.columns), _there(move)),
         notes=("Both tables are locked in the order in which new code writes them, so neither waits for the other.",),
         rollback_notes=(
             f"The columns come back as the last ones and are filled by touching the rows of {new.name.text}, under "
@@ -274,7 +286,7 @@ def _contract(move: Split) -> Member:
 
 
 def _there(move: Split) -> str:
-    listed = ", ".join(names.literal(one.text) for one, _type in move.columns)
+    listed = ", ".join(names.literal(one.name.text) for one in move.columns)
     return f"""SELECT 'the new table has them' AS name,
        count(*) = {len(move.columns)} AS ok
   FROM pg_catalog.pg_attribute
