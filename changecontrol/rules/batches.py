@@ -37,7 +37,12 @@ class CannotBound(RefusedAt):
 
 
 AGGREGATES = frozenset(
-    {"count", "sum", "min", "max", "avg", "string_agg", "array_agg", "json_agg", "jsonb_agg", "bool_and", "bool_or"}
+    {
+        *("count", "sum", "min", "max", "avg", "every", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor"),
+        *("string_agg", "array_agg", "json_agg", "jsonb_agg", "json_object_agg", "jsonb_object_agg", "xmlagg"),
+        *("range_agg", "range_intersect_agg", "any_value", "stddev", "variance", "corr"),
+        *("mode", "percentile_cont", "percentile_disc"),
+    }
 )
 
 
@@ -182,6 +187,8 @@ def _insert(raw: Raw, wish: Directive) -> _Pieces:
     assert source is not None and where is not None
     from_sql = sql[source.end : where.start].decode("utf-8").strip()
     relation = _walked(raw, select, wish)
+    if relation.relname == raw.node.relation.relname and relation.schemaname == raw.node.relation.schemaname:
+        _refuse(raw, "it reads the table that it fills, and would go on with rows that its own batches have added.")
     alias = f" AS {_quote(relation.alias.aliasname)}" if relation.HasField("alias") else ""
     name = ".".join(_quote(part) for part in (relation.catalogname, relation.schemaname, relation.relname) if part)
     return _Pieces(relation, from_sql, f"{'' if relation.inh else 'ONLY '}{name}{alias}", (where.end, end))
@@ -224,6 +231,12 @@ def _whole_tables(node: Any) -> list[Any]:
         sides = {"JOIN_INNER": (node.larg, node.rarg), "JOIN_LEFT": (node.larg,), "JOIN_RIGHT": (node.rarg,)}
         return [found for side in sides.get(choice(node, "jointype"), ()) for found in _whole_tables(unwrap(side))]
     return [node] if kind_of(node) == "RangeVar" else []
+
+
+def copies_blindly(batch: Batch) -> bool:
+    """Whether an INSERT cannot know what was copied already: it never looks at the table that it fills."""
+    node = parse_one(batch.bounded_sql)
+    return node is None or all(one.relname != node.relation.relname for one in find(node.select_stmt, "RangeVar"))
 
 
 def _quote(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,8 @@ from changecontrol.rules.finding import Finding
 
 #: Raised when the meaning of a frozen plan changes; an older plan stays readable or is refused by name.
 PLAN_SCHEMA = 1
+#: the key in a batch's bound_sql, quoted and behind its table's alias
+_BOUND_KEY = re.compile(r'SELECT \(SELECT bound FROM \(SELECT ("(?:[^"]|"")*"\."(?:[^"]|"")*") AS bound FROM ')
 
 
 class StepKind(StrEnum):
@@ -79,6 +82,15 @@ class Batch:
     count_sql: str  # gives one number: how many rows still match the WHERE
     range_count_sql: str = ""  # the same between $1 and $2, to tell an empty range from rows that refuse to change
     duty: int = 100  # percent of the time that batches may work
+
+    @property
+    def keyless_sql(self) -> str:
+        """How many rows match the WHERE and have no key, so that no range holds them; empty along ctid.
+
+        Made of texts that are signed and no field of its own: plans that were signed before it came give it as well.
+        """
+        key = _BOUND_KEY.match(self.bound_sql)
+        return f"{self.count_sql} AND {key.group(1)} IS NULL" if key else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from changecontrol.rules import batches
 from changecontrol.rules.directives import CTID
 from changecontrol.rules.script import Batch, LockClass, Step
 from changecontrol.targets import ranges, wire
@@ -15,6 +16,10 @@ _INDEXED_SQL = """
 SELECT EXISTS (
   SELECT FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
   WHERE x.indrelid = ANY (%s::oid[]) AND a.attname = %s AND x.indisvalid AND x.indpred IS NULL)
+"""
+
+_NULLABLE_SQL = """
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = ANY (%s::oid[]) AND attname = %s AND NOT attnotnull)
 """
 
 
@@ -31,6 +36,7 @@ def examine(run: Run, step: Step, batch: Batch, oids: list[int]) -> None:
             )
             raise Halt("failed", failure(step, text))
         return
+    _require_keys(run, step, batch, oids)
     row = run.session.execute(_INDEXED_SQL, (oids, batch.key)).fetchone()
     if oids and row and not row[0]:
         text = (
@@ -40,16 +46,34 @@ def examine(run: Run, step: Step, batch: Batch, oids: list[int]) -> None:
         run.watch.emit("notice", text, severity="WARNING")
 
 
+def _require_keys(run: Run, step: Step, batch: Batch, oids: list[int]) -> None:
+    """Rows without a key lie in no range: a copy, or a WHERE that cannot tell, would leave them out unsaid."""
+    row = run.session.execute(_NULLABLE_SQL, (oids, batch.key)).fetchone()
+    if not (row and row[0] and batch.keyless_sql):
+        return
+    found = run.retrying(step, lambda attempt: count(run, batch.keyless_sql))
+    if found:
+        text = (
+            f"{found} rows of {batch.table} that match the WHERE have no key: {batch.key} is empty, and no batch would "
+            f"reach them. Add {batch.key} IS NOT NULL to the WHERE if they are to stay as they are, or choose another "
+            "key."
+        )
+        raise Halt("failed", failure(step, text))
+
+
 def left(run: Run, step: Step, batch: Batch, passes: int, pass_rows: int) -> int:
     """How many rows are left for one more pass; 0 when the step is finished. Raises Halt when it would not help."""
     statement = step.statements[0]
-    if statement.kind == "InsertStmt":
+    copies = statement.kind == "InsertStmt"
+    if copies and (not pass_rows or batches.copies_blindly(batch)):
         return 0  # the source rows still match afterwards; every key was walked once
     found = run.retrying(step, lambda attempt: count(run, batch.count_sql))
     if found == 0:
         return 0
     along_ctid = batch.key == CTID
     if pass_rows and not along_ctid and _where_is_blind(run, step, batch):
+        if copies:
+            return 0
         run.watch.emit(
             "notice",
             "The WHERE does not tell finished rows from open ones: every row was changed once, no further pass.",

@@ -36,6 +36,7 @@ class Scenario:
     more: str = ""
     lost: bool = False
     length: int = 2
+    note: str = ""  # tells it from another one of the same pattern
     verdicts: frozenset[str] = field(default_factory=lambda: frozenset({"exact"}))
 
     @property
@@ -88,6 +89,19 @@ SCENARIOS = [
         verdicts=frozenset({"exact", "order_only"}),
     ),
     Scenario(
+        "rename-column",
+        ", amount integer DEFAULT 7",
+        ", CASE WHEN n % 7 > 0 THEN n END",
+        {"table": "things", "column": "amount", "to": "total", "type": "integer", "key": "ctid", "default": "7"},
+        before=(_AMOUNT,),
+        early=(_TOTAL,),
+        between=(_AMOUNT, _TOTAL, Both(_AMOUNT, _TOTAL)),
+        after=(_TOTAL,),
+        values=(None, 1, 7),
+        note="default",
+        verdicts=frozenset({"exact", "order_only"}),
+    ),
+    Scenario(
         "change-type",
         ", code text",
         ", CASE WHEN n % 7 > 0 THEN n::text END",
@@ -112,6 +126,22 @@ SCENARIOS = [
         before=(_AMOUNT,),
         between=(_AMOUNT, Beside("thing_amounts", "amount")),
         after=(Beside("thing_amounts", "amount"),),
+        by_hand="GRANT SELECT, INSERT, UPDATE, DELETE ON thing_amounts TO {role}",
+        verdicts=frozenset({"exact", "order_only"}),
+    ),
+    Scenario(
+        "split-table",
+        ", amount integer NOT NULL, color text NOT NULL DEFAULT 'red'",
+        ", n, 'blue'",
+        {
+            "table": "things", "to": "thing_amounts", "key": "id", "key-type": "bigint",
+            "columns": "amount integer NOT NULL, color text NOT NULL DEFAULT 'red'",
+        },
+        before=(_AMOUNT,),
+        between=(_AMOUNT, Beside("thing_amounts", "amount")),
+        after=(Beside("thing_amounts", "amount"),),
+        values=(1, 2, 3, 4, 5),
+        note="required",
         by_hand="GRANT SELECT, INSERT, UPDATE, DELETE ON thing_amounts TO {role}",
         verdicts=frozenset({"exact", "order_only"}),
     ),

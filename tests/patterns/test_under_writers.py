@@ -70,7 +70,7 @@ class Telling:
         self.crowd.compare(self.admin, *([Unaware()] if lost else styles))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: f"{one.name}-{one.length}")
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: f"{one.name}-{one.note or one.length}")
 def test_no_write_is_lost_and_no_reader_blocked(here: Place, tmp_path: Path, scenario: Scenario) -> None:
     series = written(tmp_path, scenario.name, scenario.given)
     assert len(series) == scenario.length

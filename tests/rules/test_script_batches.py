@@ -87,6 +87,8 @@ def test_it_bounds_statements_that_mislead(sql: str) -> None:
         ("INSERT INTO d (SELECT a FROM t WHERE a)", "parentheses"),
         ("INSERT INTO d SELECT a FROM t, u WHERE a", "key=alias.column"),
         ("INSERT INTO d SELECT 1 FROM t AS x (id) WHERE true", "alias"),
+        ("INSERT INTO t SELECT id + 1000 FROM t WHERE id > 0", "reads the table that it fills"),
+        ("INSERT INTO d SELECT jsonb_object_agg(a, b) FROM t WHERE a > 0", "jsonb_object_agg()"),
     ],
 )
 def test_it_refuses_what_cannot_be_cut_safely(sql: str, word: str) -> None:
