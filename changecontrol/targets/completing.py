@@ -22,12 +22,28 @@ _NULLABLE_SQL = """
 SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = ANY (%s::oid[]) AND attname = %s AND NOT attnotnull)
 """
 
+# A policy that shows this role every row makes up for all that show it some; a restrictive one takes rows away again.
+_HIDDEN_SQL = """
+SELECT current_user FROM root WHERE row_security_active(root.oid) AND (
+  NOT EXISTS (SELECT FROM policies WHERE polpermissive AND pg_get_expr(polqual, polrelid) = 'true')
+  OR EXISTS (SELECT FROM policies WHERE NOT polpermissive))
+"""
+_POLICIES_SQL = """
+WITH root AS (
+  SELECT oid FROM unnest(%(tables)s::oid[]) AS of_tree (oid)
+  WHERE NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = oid AND inhparent = ANY (%(tables)s::oid[]))
+), policies AS (
+  SELECT p.* FROM pg_policy p JOIN root ON polrelid = root.oid WHERE polcmd IN ('*', 'r')
+  AND (0 = ANY (polroles) OR EXISTS (SELECT FROM unnest(polroles) AS r WHERE pg_has_role(r, 'USAGE'))))
+"""
+
 
 def examine(run: Run, step: Step, batch: Batch, oids: list[int]) -> None:
     """Look before the first batch: whether the key leads an index; along ctid, whether the WHERE tells what is done.
 
     `oids`: the table and its partitions. Raises Halt.
     """
+    _require_sight(run, step, batch, oids)
     if batch.key == CTID:
         if _where_is_blind(run, step, batch):
             text = (
@@ -46,13 +62,25 @@ def examine(run: Run, step: Step, batch: Batch, oids: list[int]) -> None:
         run.watch.emit("notice", text, severity="WARNING")
 
 
+def _require_sight(run: Run, step: Step, batch: Batch, oids: list[int]) -> None:
+    """Whoever sees a part of the rows only would fill that part, and find nothing left to do."""
+    if not oids:
+        return
+    row = run.session.execute((_POLICIES_SQL + _HIDDEN_SQL).encode(), {"tables": oids}).fetchone()
+    if row:
+        text = (
+            f"Row-level security of {batch.table} hides rows from {row[0]}, and the batches would pass over them. Run "
+            "as a role with BYPASSRLS, or give this one a policy USING (true)."
+        )
+        raise Halt("failed", failure(step, text))
+
+
 def _require_keys(run: Run, step: Step, batch: Batch, oids: list[int]) -> None:
     """Rows without a key lie in no range: a copy, or a WHERE that cannot tell, would leave them out unsaid."""
     row = run.session.execute(_NULLABLE_SQL, (oids, batch.key)).fetchone()
-    if not (row and row[0] and batch.keyless_sql):
+    if (oids and row and not row[0]) or not batch.keyless_sql:
         return
-    found = run.retrying(step, lambda attempt: count(run, batch.keyless_sql))
-    if found:
+    if found := run.retrying(step, lambda attempt: count(run, batch.keyless_sql)):
         text = (
             f"{found} rows of {batch.table} that match the WHERE have no key: {batch.key} is empty, and no batch would "
             f"reach them. Add {batch.key} IS NOT NULL to the WHERE if they are to stay as they are, or choose another "

@@ -50,3 +50,20 @@ def test_it_says_which_right_is_missing(migrator: Session, other: Session) -> No
     assert outcome.error is not None and outcome.error.sqlstate == "42501"
     assert "must be owner of table theirs" in outcome.error.sentence
     assert "an administrator of the target must grant it" in outcome.error.sentence
+
+
+def test_batches_do_not_pass_over_rows_that_policies_hide(migrator: Session, other: Session) -> None:
+    """The owner of a table with forced row-level security may see a part of it, and take it for the whole."""
+    ran(migrator, "CREATE TABLE a (id int PRIMARY KEY, done bool);\nINSERT INTO a SELECT generate_series(1, 100);\n")
+    other.execute("ALTER TABLE a ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY")
+    other.execute("CREATE POLICY part ON a USING (id > 50)")
+    fill = "-- changecontrol: batch key=id size=10\nUPDATE a SET done = true WHERE done IS NULL;\n"
+    outcome = go(migrator, fill, migration=3)
+    assert (outcome.state, outcome.effect) == ("failed", "none") and outcome.error is not None
+    assert "Row-level security of a hides rows from" in outcome.error.sentence
+    role = one(migrator, "SELECT current_user")
+    other.execute(f"CREATE POLICY whole ON a TO {role} USING (true)".encode())
+    assert ran(migrator, fill, migration=3, attempt=2).effect == "complete"
+    assert one(other, "SELECT count(*) FROM a WHERE done") == 100
+    other.execute("CREATE POLICY less ON a AS RESTRICTIVE USING (id < 70)")
+    assert go(migrator, fill.replace("true", "NULL"), migration=4).state == "failed"
