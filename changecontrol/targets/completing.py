@@ -102,11 +102,7 @@ def left(run: Run, step: Step, batch: Batch, passes: int, pass_rows: int) -> int
     if pass_rows and not along_ctid and _where_is_blind(run, step, batch):
         if copies:
             return 0
-        run.watch.emit(
-            "notice",
-            "The WHERE does not tell finished rows from open ones: every row was changed once, no further pass.",
-            severity="WARNING",
-        )
+        run.watch.emit("notice", _once(pass_rows, found), severity="WARNING")
         return 0
     if (pass_rows or (along_ctid and passes == 1)) and passes < (_PASSES_CTID if along_ctid else _PASSES):
         text = f"{found} rows came to match meanwhile: one more pass."
@@ -119,13 +115,27 @@ def left(run: Run, step: Step, batch: Batch, passes: int, pass_rows: int) -> int
     raise Halt("failed", failure(step, text))
 
 
+def _once(changed: int, found: int) -> str:
+    """What can be said after a walk whose WHERE still matches what it has changed."""
+    told = "The WHERE does not tell finished rows from open ones: "
+    if found <= changed:
+        return f"{told}every row was changed once, no further pass."
+    return (
+        f"{told}{changed} were changed, {found} match now, and no further pass could tell which. Rows that came "
+        "meanwhile were left, or a rule, a trigger or a policy keeps some from being changed."
+    )
+
+
 def require_nothing_left(run: Run, step: Step, batch: Batch, lower: str | None, upper: str) -> None:
     """A range that still holds matching rows, none of which changed: a rule or trigger swallows the statement."""
     found = int(run.send(batch.range_count_sql, params=(lower, upper)).values[0][0] or 0)
     if found:
+        reason = "A rule, a trigger or a policy on the table swallows the statement."
+        if step.statements[0].kind == "InsertStmt":
+            reason = "ON CONFLICT, or a rule or trigger of the table that is filled, leaves them out."
         text = (
             f"{found} rows of {batch.table} up to key {upper} match the WHERE, but the batch changed none of them. "
-            "A rule, a trigger or a policy on the table swallows the statement. Nothing of this batch was kept."
+            f"{reason} Nothing of this batch was kept."
         )
         raise Halt("failed", failure(step, text))
 

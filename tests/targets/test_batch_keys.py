@@ -81,6 +81,30 @@ def test_a_copy_whose_where_cannot_tell_copies_once(session: Session) -> None:
     assert one(session, "SELECT count(*) FROM copy") == 500
 
 
+def test_rows_that_a_trigger_keeps_back_are_counted_where_the_where_cannot_tell(session: Session) -> None:
+    session.execute("CREATE TABLE k (key int PRIMARY KEY, n int DEFAULT 0)")
+    session.execute("INSERT INTO k SELECT n FROM generate_series(1, 100) n")
+    session.execute(
+        "CREATE FUNCTION half() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN CASE WHEN NEW.key % 2 = 0 THEN NEW END; END $$"
+    )
+    session.execute("CREATE TRIGGER half BEFORE UPDATE ON k FOR EACH ROW EXECUTE FUNCTION half()")
+    heard = Heard()
+    ran(session, "-- changecontrol: batch key=key size=20 expect>0\nUPDATE k SET n = n + 1 WHERE n < 9;\n", heard=heard)
+    assert any("50 were changed, 100 match now" in event.text for event in heard.of("notice"))
+
+
+def test_it_says_that_a_conflict_leaves_rows_out(session: Session) -> None:
+    session.execute("CREATE TABLE k (key int PRIMARY KEY)")
+    session.execute("CREATE TABLE copy (key int PRIMARY KEY)")
+    session.execute("INSERT INTO k VALUES (1)")
+    session.execute("INSERT INTO copy VALUES (1)")
+    copy = "INSERT INTO copy SELECT key FROM k WHERE key > 0 ON CONFLICT DO NOTHING;\n"
+    outcome = go(session, f"-- changecontrol: batch key=key size=20 expect>0\n{copy}")
+    assert outcome.error is not None and "ON CONFLICT, or a rule or trigger" in outcome.error.sentence
+    assert ran(session, f"-- changecontrol: batch key=key size=20\n{copy}", attempt=2).effect == "complete"
+
+
 def test_it_walks_a_partitioned_table_and_its_joins_on_the_older_server(older: Where) -> None:
     with stage.registered(older) as session:
         session.execute("CREATE TABLE k (key int, part int, n int, PRIMARY KEY (key, part)) PARTITION BY LIST (part)")
