@@ -176,6 +176,9 @@ def test_a_constant_default_needs_one_migration_and_no_batches() -> None:
         ("rename-column", {"to": "xmin"}, "has a column xmin of its own"),
         ("rename-column", {"type": "bigserial"}, "no type but stands for"),
         ("rename-column", {"default": "NULL"}, "NULL is no value"),
+        ("rename-column", {"type": "timestamptz", "default": "'2026-01-05'"}, "another moment in another session"),
+        ("rename-column", {"type": "date", "default": "'today'::date"}, "another moment in another session"),
+        ("rename-column", {"type": "timestamp(3)", "default": "'01/02/2026'"}, "another moment in another session"),
         ("rename-column", {"using": "a", "unique": True}, "has no use for --using and --unique"),
         ("change-type", {"using": "b::bytea"}, "it reads b, which it is to make"),
         ("change-type", {"using": "x::bytea"}, "it does not read a"),
@@ -224,6 +227,20 @@ def test_a_null_that_was_written_is_told_from_a_value_that_was_left_out() -> Non
     expand = members(told("rename-column", type="numeric(10, 2)", default="0"))[0].forward_sql
     assert "IF NEW.b::text IS NOT DISTINCT FROM ((0)::numeric(10, 2))::text THEN" in expand
     assert "IF NEW.b IS NULL THEN" in members(told("rename-column"))[0].forward_sql
+
+
+@pytest.mark.parametrize(
+    ("type_", "default"),
+    [
+        *(
+            ("timestamptz", one)
+            for one in ("'2026-01-05 00:00:00+00'", "'infinity'", "timestamptz '2026-01-05T00:00Z'")
+        ),
+        *(("date", "'2026-01-05'"), ("timestamp", "'2026-01-05 10:00'"), ("time", "'10:00'"), ("text", "'today'")),
+    ],
+)
+def test_a_default_that_means_the_same_everywhere_is_taken(type_: str, default: str) -> None:
+    assert f"SET DEFAULT {default};" in members(told("rename-column", type=type_, default=default))[0].forward_sql
 
 
 def test_what_an_author_calls_without_a_schema_means_the_same_in_the_trigger() -> None:

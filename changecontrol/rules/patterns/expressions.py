@@ -11,6 +11,9 @@ from changecontrol.rules.parser import find, kind_of, parse_one, unwrap
 from changecontrol.rules.patterns.names import IDENTIFIER, Name, commented
 from changecontrol.rules.refusal import Refused
 
+_DAY, _TIME = r"\d{4}-\d\d-\d\d", r"\d\d:\d\d(?::\d\d(?:\.\d+)?)?"
+_MOMENT = rf"(?:{_DAY}[ T])?{_TIME}(?:[+-]\d\d(?::?\d\d)?|Z)"
+
 
 class BadExpression(Refused):
     """“{value}” cannot be used for {what}: {why}"""
@@ -32,6 +35,22 @@ def constant(value: str, what: str) -> str:
     if is_null(value):
         raise BadExpression(value=value, what=what, why="NULL is no value. Leave it out.")
     return value.strip()
+
+
+def same_everywhere(value: str, type_: str, what: str) -> None:
+    """Check that a default means the same in every session: a trigger reads it in that of the writer.
+
+    Raises BadExpression: '2026-01-05' is another moment in another time zone, and 'now' another one each time.
+    """
+    bare = type_.lower().split("(")[0].split()[0]
+    zoned = bare in ("timestamptz", "timetz") or "with time zone" in type_.lower()
+    if not (zoned or bare in ("date", "time", "timestamp")):
+        return
+    moment = _MOMENT if zoned else rf"{_MOMENT}|{_DAY}|{_TIME}|{_DAY}[ T]{_TIME}"
+    for node in find(_tree(value, what), "A_Const"):
+        if node.HasField("sval") and not re.fullmatch(f"-?infinity|{moment}", node.sval.sval):
+            why = "it means another moment in another session. Write it in full, such as '2026-01-05 00:00:00+00'."
+            raise BadExpression(value=value, what=what, why=why)
 
 
 def is_null(value: str) -> bool:

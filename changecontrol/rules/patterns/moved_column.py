@@ -79,6 +79,12 @@ def _members(answers: Answers, old_type: str, *, using: str, back: str, verb: st
     if answers.column == new:
         raise SameName(value=new.text)
     checks.key_stays(answers.key, answers.column, new)
+    for default, type_, what in (
+        (old_default, old_type, "--from-default"),
+        (answers.default, answers.type, "--default"),
+    ):
+        if default:
+            expressions.same_everywhere(default, type_, what)
     move = _Move(
         answers.table,
         answers.column,
