@@ -69,7 +69,10 @@ class Writer(Loop):
                 return
             style = self.random.choice(self.styles)
             deed = self.random.choice(
-                [self._insert, self._change, self._change, self._label, self._take_away, self._bump]
+                [
+                    *(self._insert, self._change, self._change, self._upsert),
+                    *(self._label, self._rekey, self._take_away, self._bump),
+                ]
             )
             try:
                 with conn.transaction():
@@ -97,6 +100,17 @@ class Writer(Loop):
         done = style.change(conn, key, value)
         label = self.journal[key][0]
         return lambda: self.journal.update({key: (label, value)} if done else {})
+
+    def _upsert(self, conn: Connection, style: Column) -> Callable[[], None]:
+        key, (_, value) = self._own(), self._fact(style)
+        done = style.upsert(conn, key, value)
+        label = self.journal[key][0]
+        return lambda: self.journal.update({key: (label, value)} if done else {})
+
+    def _rekey(self, conn: Connection, style: Column) -> Callable[[], None]:
+        key, fresh = self._own(), next(self.new_keys)
+        assert style.rekey(conn, key, fresh) == 1
+        return lambda: self.journal.update({fresh: self.journal.pop(key)})
 
     def _label(self, conn: Connection, style: Column) -> Callable[[], None]:
         key, (label, _) = self._own(), self._fact(style)

@@ -41,6 +41,14 @@ class Column:
         sql = f"UPDATE things SET {self.column} = %s WHERE id = %s"
         return conn.execute(sql.encode(), (self.out(value), key)).rowcount
 
+    def upsert(self, conn: Connection, key: int, value: Any) -> int:
+        sql = f"""INSERT INTO things (id, label, {self.column}) VALUES (%s, '', %s)
+                      ON CONFLICT (id) DO UPDATE SET {self.column} = excluded.{self.column}"""
+        return conn.execute(sql.encode(), (key, self.out(value))).rowcount
+
+    def rekey(self, conn: Connection, key: int, fresh: int) -> int:
+        return conn.execute("UPDATE things SET id = %s WHERE id = %s", (fresh, key)).rowcount
+
     def label(self, conn: Connection, key: int, label: str) -> int:
         return conn.execute("UPDATE things SET label = %s WHERE id = %s", (label, key)).rowcount
 
@@ -85,6 +93,9 @@ class Unaware(Column):
     def change(self, conn: Connection, key: int, value: Any) -> int:
         return 0
 
+    def upsert(self, conn: Connection, key: int, value: Any) -> int:
+        return 0
+
     def bump(self, conn: Connection, key: int) -> int:
         return 0
 
@@ -116,6 +127,9 @@ class Beside(Column):
         else:
             self._put(conn, key, value)
         return 1
+
+    def upsert(self, conn: Connection, key: int, value: Any) -> int:
+        return self.change(conn, key, value)
 
     def bump(self, conn: Connection, key: int) -> int:
         sql = f"UPDATE {self.beside} SET {self.column} = {self.column} + 1 WHERE id = %s"
