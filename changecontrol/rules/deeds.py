@@ -211,7 +211,7 @@ def _names(node: Any) -> Iterator[str]:
         yield "trigger" if parser.choice(node, "rename_type") == "OBJECT_TRIGGER" else "row-security"
     elif kind == "CopyStmt" and node.is_from:
         yield "inserts"
-    elif kind == "VacuumStmt" and parser.option(node, "options", "full"):
+    elif kind == "VacuumStmt" and parser.switched_on(node, "options", "full"):
         yield "rewrites"
     elif kind != "MergeStmt":
         yield from _BY_KIND.get(kind, ("other",))

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from changecontrol.rules.locks import lock_class
 from changecontrol.rules.observed import MODES, STRENGTH
-from changecontrol.rules.parser import choice, find, kind_of, names, option, parse_one, unwrap
+from changecontrol.rules.parser import choice, find, kind_of, names, parse_one, switched_on, unwrap
 from changecontrol.rules.plan import LockClass
 
 #: children: partitions and inheriting tables. parents: what it is a partition of, and its default. default: the
@@ -154,7 +154,7 @@ def _rename(node: Any) -> Iterator[Need]:
 def _reindex(node: Any) -> Iterator[Need]:
     if not node.HasField("relation"):
         return
-    if option(node, "params", "concurrently") is not None:
+    if switched_on(node, "params", "concurrently"):
         yield _need(node.relation, _SUE)
     elif choice(node, "kind") == "REINDEX_OBJECT_INDEX":
         yield _need(node.relation, _AEL, "children")
@@ -175,7 +175,7 @@ def _truncate(node: Any) -> Iterator[Need]:
 
 
 def _vacuum(node: Any) -> Iterator[Need]:
-    mode = _AEL if option(node, "options", "full") is not None else _SUE
+    mode = _AEL if switched_on(node, "options", "full") else _SUE
     return _each(find(node, "RangeVar"), mode)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from changecontrol.rules.parser import choice, find, kind_of, option, unwrap
+from changecontrol.rules.parser import choice, find, kind_of, switched_on, unwrap
 from changecontrol.rules.plan import LockClass
 
 STRONG, WRITE, PATIENT, NONE = LockClass.STRONG, LockClass.WRITE, LockClass.PATIENT, LockClass.NONE
@@ -89,7 +89,7 @@ def is_concurrent(node: Any) -> bool:
     """Whether the statement is written with CONCURRENTLY."""
     kind = kind_of(node)
     if kind == "ReindexStmt":
-        return option(node, "params", "concurrently") is not None
+        return switched_on(node, "params", "concurrently")
     if kind == "AlterTableStmt":
         return any(found.concurrent for found in find(node, "PartitionCmd"))
     return bool(getattr(node, "concurrent", False))
@@ -118,7 +118,7 @@ def _drop(node: Any) -> LockClass:
 
 
 def _vacuum(node: Any) -> LockClass:
-    return STRONG if option(node, "options", "full") is not None else PATIENT
+    return STRONG if switched_on(node, "options", "full") else PATIENT
 
 
 def _lock_table(node: Any) -> LockClass:
@@ -145,7 +145,7 @@ def _select(node: Any) -> LockClass:
 
 
 def _explain(node: Any) -> LockClass:
-    return lock_class(unwrap(node.query)) if option(node, "options", "analyze") is not None else NONE
+    return lock_class(unwrap(node.query)) if switched_on(node, "options", "analyze") else NONE
 
 
 _BY_KIND: dict[str, Callable[[Any], LockClass]] = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from changecontrol.rules.locks import is_concurrent
-from changecontrol.rules.parser import choice, find, kind_of, names, option, parse_one, unwrap
+from changecontrol.rules.parser import choice, find, kind_of, names, parse_one, switched_on, unwrap
 
 _POLITE, _SHARE, _EXCLUSIVE = "SHARE UPDATE EXCLUSIVE", "SHARE", "ACCESS EXCLUSIVE"
 
@@ -62,7 +62,7 @@ def _reindex(node: Any) -> tuple[Certain, ...]:
 
 
 def _vacuum(node: Any) -> tuple[Certain, ...]:
-    mode = _EXCLUSIVE if option(node, "options", "full") is not None else _POLITE
+    mode = _EXCLUSIVE if switched_on(node, "options", "full") else _POLITE
     relations = [unwrap(item).relation for item in node.rels]
     return tuple(Certain(_parts(relation), mode) for relation in relations) or (Certain((), mode),)
 

@@ -184,6 +184,17 @@ def option(node: Any, field: str, name: str) -> Any | None:
     return None
 
 
+def switched_on(node: Any, field: str, name: str) -> bool:
+    """Whether an option is given and not switched off, as in VACUUM (FULL false). The last one counts."""
+    given = [found for found in map(unwrap, getattr(node, field)) if kind_of(found) == "DefElem"]
+    values = [unwrap(found.arg) if found.HasField("arg") else None for found in given if found.defname == name]
+    if not values or values[-1] is None:
+        return bool(values)
+    value = values[-1]
+    word = str(value.ival) if kind_of(value) == "Integer" else str(getattr(value, "sval", "")).lower()
+    return word not in ("0", "off", "false")
+
+
 def same(left: Any, right: Any) -> bool:
     """Whether two trees mean the same, wherever they stand in their texts."""
     return bool(_without_places(left) == _without_places(right))

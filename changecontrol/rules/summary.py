@@ -81,7 +81,7 @@ def _schema(node: Any, say: Say) -> Sentence | None:
 
 def _explain(node: Any, say: Say) -> Sentence | None:
     """EXPLAIN; with ANALYZE the statement really runs."""
-    if parser.option(node, "options", "analyze") is None:
+    if not parser.switched_on(node, "options", "analyze"):
         plans = say(parser.unwrap(node.query))
         return Sentence(f"Shows how the server would do the following, without doing it: {plans.text}", "other")
     runs = say(parser.unwrap(node.query))

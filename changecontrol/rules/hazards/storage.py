@@ -8,7 +8,7 @@ from typing import Any
 from changecontrol.rules.context import quoted
 from changecontrol.rules.hazards.around import Around, alters_table, commands, definition, relation
 from changecontrol.rules.hazards.rule import Hit, Proof, Rule
-from changecontrol.rules.parser import choice, find, kind_of, option
+from changecontrol.rules.parser import choice, find, kind_of, switched_on
 
 RULES = {
     "vacuum-full": Rule(
@@ -67,7 +67,7 @@ def look(node: Any, around: Around) -> Iterator[Hit]:
     kind = kind_of(node)
     if alters_table(node):
         yield from _altered(node, around)
-    elif kind == "VacuumStmt" and option(node, "options", "full") is not None:
+    elif kind == "VacuumStmt" and switched_on(node, "options", "full"):
         tables = [relation(one) for one in find(node, "RangeVar")] or ["every table"]
         yield from (Hit("vacuum-full", {"table": table}) for table in tables if not around.is_new(table))
     elif kind == "CreateStmt" and node.HasField("partbound"):

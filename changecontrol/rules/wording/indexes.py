@@ -59,7 +59,7 @@ _REINDEX = {
 
 def reindex(node: Any) -> Sentence | None:
     """REINDEX."""
-    waiting = _PEOPLE if parser.option(node, "params", "concurrently") else "while writers wait"
+    waiting = _PEOPLE if parser.switched_on(node, "params", "concurrently") else "while writers wait"
     what = relation(node.relation) if node.relation.relname else name(node.name) if node.name else ""
     kind = _REINDEX.get(parser.choice(node, "kind"), "the indexes of")
     there = given(node, "params", "tablespace")
@@ -82,10 +82,12 @@ def vacuum(node: Any) -> Sentence | None:
     tables = listed(_table(parser.unwrap(each)) for each in node.rels) or "every table"
     how = options(node.options, without=("full", "analyze", "verbose"))
     also = f" Settings: {how}." if how else ""
-    counts = ", and counts their values anew for the query planner" if parser.option(node, "options", "analyze") else ""
+    counts = (
+        ", and counts their values anew for the query planner" if parser.switched_on(node, "options", "analyze") else ""
+    )
     if not node.is_vacuumcmd:
         return Sentence(f"Counts values of {tables} anew for the query planner.{also}", "other")
-    if parser.option(node, "options", "full"):
+    if parser.switched_on(node, "options", "full"):
         return Sentence(f"Writes {tables} anew without gaps, while everybody waits{counts}.{also}", "data")
     return Sentence(f"Clears away what deleted rows left behind in {tables}, {_PEOPLE}{counts}.{also}", "other")
 
