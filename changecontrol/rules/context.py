@@ -71,7 +71,9 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A relation. `kind` is pg_class.relkind; `parent` the partitioned table it belongs to. Rows are an estimate."""
+    """A relation. `kind` is pg_class.relkind; `parent` the partitioned table it belongs to, `inherits` the table whose
+    child it is without being a partition. Rows are an estimate.
+    """
 
     kind: str = "r"
     rows: int = 0
@@ -81,6 +83,7 @@ class Table:
     default_partition: bool = False
     row_security: bool = False
     forced: bool = False
+    inherits: str = ""
     columns: Mapping[str, Column] = field(default_factory=dict)
     constraints: Mapping[str, Constraint] = field(default_factory=dict)
     indexes: Mapping[str, Index] = field(default_factory=dict)
@@ -120,13 +123,23 @@ class Context:
         return next((known for known in fitting if known.startswith("public.")), fitting[0] if fitting else "")
 
     def root(self, name: str) -> str:
-        """The uppermost partitioned table a relation belongs to, or the relation itself."""
+        """The uppermost table a partition or child belongs to, or the relation itself: one ALTER TABLE locks them all,
+        from the root down.
+        """
         for _ in range(32):
             table = self.tables.get(name)
-            if table is None or not table.parent:
+            above = table and (table.parent or table.inherits)
+            if not above:
                 break
-            name = table.parent
+            name = above
         return name
+
+    def above(self, name: str) -> list[str]:
+        """A relation and every table it is a partition or child of."""
+        found = [self.full_name(name)]
+        while len(found) < 32 and (table := self.tables.get(found[-1])) and (table.parent or table.inherits):
+            found.append(table.parent or table.inherits)
+        return found
 
     def named_function(self, name: str) -> tuple[Function, ...]:
         """The functions of this name, in any schema when none is given."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from changecontrol.rules.context import Context, last, same
 from changecontrol.rules.finding import SEVERITIES, Finding
-from changecontrol.rules.hazards import RULES, Hit, Proof, catalog, seen
+from changecontrol.rules.hazards import INSIDE, RULES, Hit, Proof, catalog, seen
 from changecontrol.rules.observed import BLOCKS_WRITERS, STRENGTH, Observed
 from changecontrol.rules.policy import Policy
 
@@ -41,6 +41,9 @@ _FAMILIES = (
     ("drop-constraint", "drop-column", "rename-detail"), ("drop-index", "rename-detail"),
     ("attach-partition", "create-partition"), ("drop-not-null", "drop-constraint"),
 )  # fmt: skip
+
+
+_UNREACHED = "The rehearsal did not come to this line; other rows may."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,28 @@ class Overruling:
             new = [other.name.partition("(")[0] for other in self.difference.extra]
             names = [name for name in new if last(name) in finding.message]
             return None if names and self.compared else finding
-        return finding if self._stands(rule.proof, one) else None
+        if self._stands(rule.proof, one):
+            return finding
+        return self._unreached(finding, rule.proof, one)
+
+    def _unreached(self, finding: Finding, proof: Proof, one: Observed) -> Finding | None:
+        """A prediction about a line of code that the rehearsal looked at rows for and then passed by: on other rows it
+        runs. What code decides by the catalog alone it decides on the target as on the copy.
+        """
+        if not finding.message.startswith(INSIDE) or one.kind not in seen.OPAQUE or not one.locks:
+            return None
+        needed = STRENGTH["ROW EXCLUSIVE"] if proof is Proof.ROWS else BLOCKS_WRITERS
+        sofar = [each for each in self.observed if (each.file, each.step) == (one.file, one.step)]
+        held = {
+            name
+            for each in sofar[: sofar.index(one) + 1]
+            for name, mode in each.locks.items()
+            if STRENGTH.get(mode, 0) >= needed
+        }
+        known = any(last(name) in finding.message for name in self.context.tables)
+        if not known or any(last(name) in finding.message for name in held):
+            return None
+        return replace(finding, message=f"{finding.message} {_UNREACHED}")
 
     def _stands(self, proof: Proof, one: Observed) -> bool:
         mine = [fact.rule for fact in self.facts if fact.at is one]

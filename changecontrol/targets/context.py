@@ -21,7 +21,9 @@ SELECT c.oid, format('%I.%I', n.nspname, c.relname), c.relkind::text,
   CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END,
   pg_get_userbyid(c.relowner)::text,
   coalesce((SELECT inhparent::regclass::text FROM pg_inherits WHERE inhrelid = c.oid AND c.relispartition), ''),
-  c.relispartition AND pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT', c.relrowsecurity, c.relforcerowsecurity
+  c.relispartition AND pg_get_expr(c.relpartbound, c.oid) = 'DEFAULT', c.relrowsecurity, c.relforcerowsecurity,
+  coalesce((SELECT inhparent::regclass::text FROM pg_inherits
+    WHERE inhrelid = c.oid AND NOT c.relispartition ORDER BY inhseqno LIMIT 1), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {_OURS}
 """

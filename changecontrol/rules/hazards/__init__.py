@@ -35,7 +35,7 @@ from changecontrol.rules.parser import kind_of, names, parse_one
 from changecontrol.rules.plan import Direction, Script, Statement, StepKind
 from changecontrol.rules.policy import Policy
 
-__all__ = ["RULES", "Context", "Hit", "Proof", "Rule", "find"]
+__all__ = ["INSIDE", "RULES", "Context", "Hit", "Proof", "Rule", "find"]
 
 _THEMES = (columns, types, constraints, indexes, drops, security, triggers, session, rows, tables, storage, code)
 RULES: dict[str, Rule] = {name: rule for theme in (*_THEMES, across, symmetry) for name, rule in theme.RULES.items()}
@@ -44,6 +44,8 @@ _LATER = ("disable-trigger", "disable-rule", "replication-role", "row-security-s
           "disable-row-security", "grant-to-public", "drop-protected-table", "role-past-security",
           "dynamic-sql")  # fmt: skip
 _DEPTH = 5
+#: How the message of a finding begins whose statement stands in code.
+INSIDE = "In "
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class _Reader:
             return
         for one in inner:
             before = self.around.inside, self.around.looped
-            self.around.inside = f"In {name}, line {one.line}: "
+            self.around.inside = f"{INSIDE}{name}, line {one.line}: "
             self.around.looped = one.looped
             if one.node is None:
                 self._keep(statement, [Hit("dynamic-sql")])
@@ -164,7 +166,7 @@ class _Reader:
             self.around.inside, self.around.looped = before
 
     def _inner(self, statement: Statement, node: Any, name: str, held: across.Held, depth: int) -> None:
-        before, self.around.inside = self.around.inside, f"In {name}: "
+        before, self.around.inside = self.around.inside, f"{INSIDE}{name}: "
         for kind in ("UpdateStmt", "DeleteStmt", "InsertStmt", "TruncateStmt"):
             for found in nodes(node, kind):
                 self._node(statement, found, held, depth=depth + 1)

@@ -324,3 +324,31 @@ def test_what_the_rollback_forgets_is_said_at_the_statement_that_makes_it() -> N
     back = script("DROP INDEX CONCURRENTLY i;", Direction.ROLLBACK)
     found = [one for one in judging.static(forward, back, policy=Policy()) if one.rule == "rollback-leaves-behind"]
     assert [(one.line, one.severity) for one in found] == [(2, "warning")]
+
+
+# --- lines of code that the rehearsal did not come to
+
+GUARDED = "DO $$ BEGIN IF {} THEN ALTER TABLE t ALTER v SET NOT NULL; END IF; END $$"
+
+
+def test_what_code_decides_by_rows_may_still_happen() -> None:
+    (found,) = final(GUARDED.format("(SELECT count(*) FROM u) > 9"), {"locks": {"public.u": "ACCESS SHARE"}})
+    assert (found.rule, found.severity, found.basis) == ("set-not-null", "error", "predicted")
+    assert found.message.endswith("did not come to this line; other rows may.")
+
+
+def test_what_code_decides_by_the_catalog_was_decided_in_the_rehearsal() -> None:
+    guard = "NOT EXISTS (SELECT FROM pg_indexes WHERE indexname = 't_k')"
+    assert final(GUARDED.format(guard), {"locks": {}}) == []
+
+
+def test_a_line_that_ran_and_did_no_harm_was_a_false_alarm() -> None:
+    assert final(GUARDED.format("true"), {"locks": {"public.t": AEL}}) == []
+
+
+def test_children_are_locked_with_the_table_they_inherit_from() -> None:
+    family = {"public.t": Table(), "public.kid": Table(inherits="public.t"), "public.u": Table()}
+    locks = {"public.t": AEL, "public.kid": AEL}
+    assert final("ALTER TABLE t ADD c int", {"locks": locks}, context=Context(tables=family)) == []
+    both = final("ALTER TABLE t ADD c int", {"locks": locks | {"public.u": AEL}}, context=Context(tables=family))
+    assert blocking(both) == [("two-tables-locked", "observed")]
