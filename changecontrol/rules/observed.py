@@ -34,10 +34,10 @@ class Observed:
     manual's words, on tables, partitions, views, materialized views and sequences that were there before the script.
     `held_ms`: from the start of the statement that took it to the commit. `rewrites`: tables that got a new file.
     `indexes`: indexes built or rebuilt on relations that were there before. `scans`: rows read by sequential scans,
-    `rows`: rows inserted, updated or deleted, both by table. `new`: relations that this statement made. `says`: what
-    the server reported at DEBUG1. `sizes`: bytes, with indexes and TOAST, of the tables of the time before that it
-    worked through as a whole. `reported`: the row count in the server's own answer. `exact` is False where a second
-    session had to sample. `error`: "SQLSTATE text".
+    `rows`: rows inserted, updated or deleted, `replaced`: those of them that were updated or deleted, all by table.
+    `new`: relations that this statement made. `says`: what the server reported at DEBUG1. `sizes`: bytes, with indexes
+    and TOAST, of the tables of the time before that it worked through as a whole. `reported`: the row count in the
+    server's own answer. `exact` is False where a second session had to sample. `error`: "SQLSTATE text".
     """
 
     step: int
@@ -54,6 +54,7 @@ class Observed:
     indexes: tuple[str, ...] = ()
     scans: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
+    replaced: Mapping[str, int] = field(default_factory=dict)
     new: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)  # guarded settings it left changed

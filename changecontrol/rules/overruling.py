@@ -19,6 +19,7 @@ _PROVES = {
     "index-build-under-lock": (Proof.BUILD, Proof.REWRITE),
     "rows-in-one-transaction": (Proof.ROWS, Proof.HELD),
     "two-tables-locked": (Proof.EXCLUSIVE,),
+    "lock-held-meanwhile": (Proof.HELD,),
 }
 #: Predictions that need no proof and already say what such a fact would say again.
 _SAYS_SO = {
@@ -30,6 +31,7 @@ _SAYS_SO = {
                                 "backfill-in-one-transaction", "create-materialized-view"),
     "two-tables-locked": ("add-column-references", "drop-constraint", "detach-partition", "attach-partition",
                           "drop-table", "drop-protected-table", "create-partition", "truncate", "lock-table"),
+    "protected-rows": ("drop-protected-table",),
     "forward-failed": ("index-concurrently-partitioned", "add-column-required", "enum-value-used"),
 }  # fmt: skip
 #: Rules that mean the same of one object.
@@ -63,7 +65,7 @@ class Overruling:
         self.observed, self.context = list(observed), context
         self.difference = catalog.Difference(changed, context, policy)
         self.compared = bool(changed)
-        self.facts = seen.facts(self.observed, context=context, rows_limit=policy.limits.rows_in_one_transaction)
+        self.facts = seen.facts(self.observed, context=context, policy=policy)
         self._at = {(one.file, one.line, one.column): one for one in self.observed}
         self._said: dict[tuple[str, int, int], list[str]] = {}
         self._worse: dict[tuple[str, str, int, int], str] = {}
@@ -113,7 +115,10 @@ class Overruling:
         if proof is Proof.ROWS:
             return "rows-in-one-transaction" in mine or self._had_no_rows(one)
         if proof is Proof.HELD:
-            return bool({"rows-in-one-transaction", "scan-under-lock", "index-build-under-lock"} & set(mine))
+            return bool(
+                {"rows-in-one-transaction", "scan-under-lock", "index-build-under-lock", "lock-held-meanwhile"}
+                & set(mine)
+            )
         return any(proof in _PROVES.get(rule, ()) for rule in mine)
 
     def _had_no_rows(self, one: Observed) -> bool:
@@ -217,5 +222,7 @@ def _sentence(fact: seen.Fact) -> str:
         "index-build-under-lock": f"The rehearsal saw {said.get('name')} built under the lock.",
         "rows-in-one-transaction": f"The rehearsal saw {said.get('count')} rows of {said.get('table')} written.",
         "two-tables-locked": f"The rehearsal saw {said.get('table')} and {said.get('other')} locked together.",
+        "protected-rows": f"The rehearsal saw rows of {said.get('table')} changed.",
+        "lock-held-meanwhile": f"{said.get('what')} took place under the lock in the rehearsal.",
         "forward-failed": f"The rehearsal failed here: {said.get('error')}.",
     }.get(fact.rule, "The rehearsal saw it.")

@@ -40,6 +40,7 @@ class Known:
             "locks": self._locks(before, after),
             "scans": self.counted(before.scanned, after.scanned, after.relations),
             "rows": self.counted(before.changed, after.changed, after.relations),
+            "replaced": self.counted(before.replaced, after.replaced, after.relations),
             "settings": self.left_changed(before.settings, after.settings),
             "wal_bytes": max(after.lsn - before.lsn, 0),
             **self.files(after.relations),

@@ -25,9 +25,11 @@ STORED = frozenset("rm")
 GUARDED = ("session_replication_role", "row_security")
 #: OIDs below belong to the server itself.
 _FIRST_OID = 16384
+#: Rows read by scans, written, and those of the written ones that were there before: updated or deleted.
 _COUNTED = (
     "pg_catalog.pg_stat_get_xact_tuples_returned({0}), pg_catalog.pg_stat_get_xact_tuples_inserted({0})"
-    " + pg_catalog.pg_stat_get_xact_tuples_updated({0}) + pg_catalog.pg_stat_get_xact_tuples_deleted({0})"
+    " + pg_catalog.pg_stat_get_xact_tuples_updated({0}) + pg_catalog.pg_stat_get_xact_tuples_deleted({0}),"
+    " pg_catalog.pg_stat_get_xact_tuples_updated({0}) + pg_catalog.pg_stat_get_xact_tuples_deleted({0})"
 )
 
 _NAMED = "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)"
@@ -65,11 +67,12 @@ _WAL_SQL = "SELECT pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg
 
 #: What is counted already when a transaction begins: the server hands its counts on only once a second.
 _START_SQL = f"""
-SELECT NULL, 0, 0, pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn,
+SELECT NULL, 0, 0, 0, pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn,
   pg_catalog.current_setting('{GUARDED[0]}'), pg_catalog.current_setting('{GUARDED[1]}')
 UNION ALL
 SELECT counted.*, 0, '', '' FROM (SELECT c.oid, {_COUNTED.format("c.oid")}
-FROM pg_catalog.pg_class c WHERE c.oid >= {_FIRST_OID} AND c.relkind IN ('r', 'm')) AS counted (oid, scanned, changed)
+FROM pg_catalog.pg_class c WHERE c.oid >= {_FIRST_OID} AND c.relkind IN ('r', 'm'))
+  AS counted (oid, scanned, changed, replaced)
 WHERE scanned <> 0 OR changed <> 0
 """  # noqa: S608
 
@@ -98,6 +101,7 @@ class Reading:
     relations: Mapping[int, Relation] = field(default_factory=dict)
     scanned: Mapping[int, int] = field(default_factory=dict)
     changed: Mapping[int, int] = field(default_factory=dict)
+    replaced: Mapping[int, int] = field(default_factory=dict)
 
 
 def prepare(session: Session, name: str) -> None:
@@ -121,17 +125,17 @@ def read(session: Session, before: Reading, *, prepared: str = "") -> Reading:
     rows = [[_text(result, row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
     modes: dict[int, frozenset[str]] = {}
     relations: dict[int, Relation] = {}
-    scanned, changed = dict(before.scanned), dict(before.changed)
-    for _lsn, _replication, _security, relation, held, kind, name, file, table, read_rows, changed_rows in rows:
+    scanned, changed, replaced = dict(before.scanned), dict(before.changed), dict(before.replaced)
+    for _lsn, _replication, _security, relation, held, kind, name, file, table, *counts in rows:
         if not relation:
             continue
         oid = int(relation)
         modes[oid] = frozenset(MODES[mode] for mode in held.split(",") if mode in MODES)
         if kind:
             relations[oid] = _relation(oid, kind, name, file, table)
-        scanned[oid], changed[oid] = int(read_rows or 0), int(changed_rows or 0)
+        scanned[oid], changed[oid], replaced[oid] = (int(count or 0) for count in counts)
     settings = dict(zip(GUARDED, rows[0][1:3], strict=True))
-    return Reading(int(rows[0][0]), settings, modes, relations, scanned, changed)
+    return Reading(int(rows[0][0]), settings, modes, relations, scanned, changed, replaced)
 
 
 def start(session: Session) -> Reading:
@@ -139,8 +143,9 @@ def start(session: Session) -> Reading:
     values = wire.send(session, _START_SQL).values
     scanned = {int(row[0]): int(row[1] or 0) for row in values if row[0]}
     changed = {int(row[0]): int(row[2] or 0) for row in values if row[0]}
-    settings = {name: value or "" for name, value in zip(GUARDED, values[0][4:6], strict=True)}
-    return Reading(int(values[0][3] or 0), settings, {}, {}, scanned, changed)
+    replaced = {int(row[0]): int(row[3] or 0) for row in values if row[0]}
+    settings = {name: value or "" for name, value in zip(GUARDED, values[0][5:7], strict=True)}
+    return Reading(int(values[0][4] or 0), settings, {}, {}, scanned, changed, replaced)
 
 
 def scanned_after_error(session: Session) -> dict[int, int]:

@@ -74,6 +74,7 @@ def _observed(one: Mapping[str, Any]) -> Observed:
         sizes=_counts(one.get("sizes")),
         scans=_counts(one.get("scans")),
         rows=_counts(one.get("rows")),
+        replaced=_counts(one.get("replaced")),
         new=tuple(texts(one.get("new"))),
         says=tuple(texts(one.get("says"))),
         settings={key: text(said) for key, said in mapping(one.get("settings")).items()},

@@ -90,6 +90,7 @@ class _Reader:
                 self.bodies[names(inner.funcname)[-1]] = nested.code(inner)
             for one in (node,) if node is not None else ():
                 self.around.indexed.extend(making.indexed(one))
+                self.around.keyed.update(making.keyed(one))
         for step in self.script.steps:
             held = across.Held()
             self.around.unvalidated = {}

@@ -25,8 +25,14 @@ RULES = {
         "COMMIT; before it, so that the lock is held for milliseconds; rows are written by a batched step.",
         Proof.HELD,
     ),
+    "sleeps-under-lock": Rule(
+        "error",
+        "{what} waits while {table} is locked against {whom}, since line {line}: they wait as well.",
+        "Remove it, or COMMIT; before it.",
+    ),
 }
 
+_SLEEPING = "pg_sleep()"
 #: ALTER TABLE actions that leave readers and writers alone.
 _GENTLE = ("AT_ValidateConstraint", "AT_SetStatistics", "AT_SetOptions", "AT_ResetOptions", "AT_ClusterOn",
            "AT_DropCluster", "AT_AttachPartition", "AT_DetachPartitionFinalize")  # fmt: skip
@@ -72,12 +78,16 @@ class Held:
         what = _takes_time(node, around) if table else ""
         if what:
             whom, lines = ("everybody", self.exclusive) if self.exclusive else ("writers", self.writers)
-            yield Hit("lock-held-meanwhile", {"table": table, "what": what, "whom": whom, "line": str(lines[table])})
+            rule = "sleeps-under-lock" if what is _SLEEPING else "lock-held-meanwhile"
+            yield Hit(rule, {"table": table, "what": what, "whom": whom, "line": str(lines[table])})
 
 
 def _takes_time(node: Any, around: Around) -> str:
     """What a statement does that grows with a table that was there before, in words; empty for none."""
     kind = kind_of(node)
+    calls = find(node, "FuncCall") if kind in ("SelectStmt", "CallStmt") else ()
+    if any(names(call.funcname)[-1].startswith("pg_sleep") for call in calls):
+        return _SLEEPING
     for name, what in (("UpdateStmt", "UPDATE"), ("DeleteStmt", "DELETE"), ("MergeStmt", "MERGE")):
         for found in find(node, name) if kind in ("SelectStmt", "InsertStmt", name) else ():
             if not around.is_new(relation(found.relation)):

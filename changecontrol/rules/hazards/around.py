@@ -23,6 +23,7 @@ class Around:
     rollback: bool = False
     made: set[tuple[str, str]] = field(default_factory=set)
     indexed: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)  # table, columns: anywhere in the file
+    keyed: set[str] = field(default_factory=set)  # tables that get a primary key: anywhere in the file
     unvalidated: dict[str, str] = field(default_factory=dict)  # constraint added NOT VALID in this step, to its table
     not_null_checks: dict[str, tuple[str, str]] = field(default_factory=dict)  # constraint to table, column
     proven: set[tuple[str, str]] = field(default_factory=set)  # table, column a validated CHECK proves to hold no NULL

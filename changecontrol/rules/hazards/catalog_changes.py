@@ -168,6 +168,8 @@ def _relation(one: Object, said: dict[str, str]) -> Iterator[Trace]:
     if lost("unlogged") or won("unlogged"):
         what = "SET LOGGED" if lost("unlogged") else "SET UNLOGGED"
         yield Trace("set-logged", about, {**said, "what": what}, one.table)
+    if lost("inherits ") and not lost("partition "):
+        yield Trace("no-inherit", about, {**said, "other": _part(one.before, "inherits ")}, one.table)
     if lost("partition "):
         yield Trace("detach-partition", about, {"table": "its table", "other": one.name}, one.table)
     if _part(one.before, "owner ") != _part(one.after, "owner "):
@@ -186,6 +188,8 @@ def _switched(one: Object, said: dict[str, str]) -> Iterator[Trace]:
 
 
 def _constraint(one: Object, said: dict[str, str], all_of: Difference) -> Iterator[Trace]:
+    if one.before.removesuffix(" inherited") == one.after.removesuffix(" inherited"):
+        return
     if " NOT ENFORCED" in one.after and " NOT ENFORCED" not in one.before:
         yield Trace("constraint-not-enforced", last(one.name), said, one.table)
         return

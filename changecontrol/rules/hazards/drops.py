@@ -31,6 +31,11 @@ RULES = {
     "drop-schema": Rule("error", "{name} is gone, and with CASCADE everything in it.", "Drop its objects one by one."),
     "drop-extension": Rule("error", "{name} is gone, with its functions, types and operators.", _FIRST),
     "drop-object": Rule("warning", "{what} {name} is dropped.", _FIRST),
+    "drop-channel": Rule(
+        "error",
+        "{what} {name} is gone: whoever gets rows through it gets none from here on.",
+        "Ask who still receives them, and take them off first.",
+    ),
     "drop-owned": Rule(
         "critical",
         "DROP OWNED drops every object of {name} in this database, and its rights; the file does not say which.",
@@ -71,7 +76,8 @@ _DROPS = {
     "OBJECT_VIEW": "drop-view", "OBJECT_FUNCTION": "drop-function", "OBJECT_PROCEDURE": "drop-function",
     "OBJECT_ROUTINE": "drop-function", "OBJECT_AGGREGATE": "drop-function", "OBJECT_SEQUENCE": "drop-sequence",
     "OBJECT_TYPE": "drop-type", "OBJECT_DOMAIN": "drop-type", "OBJECT_SCHEMA": "drop-schema",
-    "OBJECT_EXTENSION": "drop-extension",
+    "OBJECT_EXTENSION": "drop-extension", "OBJECT_PUBLICATION": "drop-channel",
+    "OBJECT_FOREIGN_SERVER": "drop-channel", "OBJECT_FDW": "drop-channel",
 }  # fmt: skip
 _ELSEWHERE = ("OBJECT_INDEX", "OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY", "OBJECT_EVENT_TRIGGER")
 _DETAILS = ("OBJECT_INDEX", "OBJECT_TABCONSTRAINT", "OBJECT_DOMCONSTRAINT", "OBJECT_POLICY", "OBJECT_TRIGGER",
@@ -106,7 +112,8 @@ def _dropped(node: Any, around: Around) -> Iterator[Hit]:
     if what in _ELSEWHERE:
         return
     rule = _DROPS.get(what, "drop-object")
-    made = {"drop-function": "function", "drop-type": "type", "drop-schema": "schema", "drop-extension": "extension"}
+    made = {"drop-function": "function", "drop-type": "type", "drop-schema": "schema", "drop-extension": "extension",
+            "drop-channel": "channel"}  # fmt: skip
     for item in node.objects:
         name = _object_name(item)
         if around.has_made(made.get(rule, "relation"), name):

@@ -10,6 +10,8 @@ from changecontrol.rules.hazards.constraints import not_null_check
 from changecontrol.rules.hazards.drops import detached
 from changecontrol.rules.parser import choice, find, kind_of, names, unwrap
 
+_CHANNELS = {"CreatePublicationStmt": "pubname", "CreateForeignServerStmt": "servername",
+             "CreateFdwStmt": "fdwname"}  # fmt: skip
 _TYPES = ("CreateEnumStmt", "CreateRangeStmt")
 
 
@@ -62,6 +64,8 @@ def made(node: Any) -> Iterator[tuple[str, str]]:
         yield "extension", node.extname
     elif kind == "CreateFunctionStmt" and not node.replace:
         yield "function", names(node.funcname)[-1]
+    elif kind in _CHANNELS:
+        yield "channel", getattr(node, _CHANNELS[kind])
     elif kind in _TYPES:
         yield "type", names(node.type_name)[-1]
     elif kind == "CreateDomainStmt":
@@ -101,6 +105,13 @@ def _members(node: Any, kind: str) -> Iterator[tuple[str, str]]:
                 yield "default", f"{relation(node.relation)}.{command.name}"
             elif action in ("AT_EnableRowSecurity", "AT_ForceRowSecurity"):
                 yield "row security", relation(node.relation)
+
+
+def keyed(node: Any) -> Iterator[str]:
+    """The table that ALTER TABLE gives a primary key, as pg_dump writes it."""
+    for kind, command in commands(node):
+        if kind == "AT_AddConstraint" and choice(definition(command), "contype") == "CONSTR_PRIMARY":
+            yield relation(node.relation)
 
 
 def indexed(node: Any) -> Iterator[tuple[str, tuple[str, ...]]]:

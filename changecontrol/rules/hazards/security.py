@@ -60,8 +60,18 @@ RULES = {
         "{name} becomes {what}: no grant and no policy binds it any more.",
         "Give {name} the rights it needs by GRANT and by a policy.",
     ),
+    "mighty-role": Rule(
+        "critical",
+        "{name} becomes a member of {what}: a right over every table, file or session of the server that no grant on"
+        " a table limits.",
+        "GRANT {name} what it needs on the tables it needs it for.",
+    ),
 }
 
+#: Roles that PostgreSQL brings along whose members reach past the grants on tables.
+_MIGHTY = ("pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_write_server_files",
+           "pg_execute_server_program", "pg_maintain", "pg_database_owner", "pg_create_subscription",
+           "pg_signal_backend", "pg_use_reserved_connections")  # fmt: skip
 _OFF = {
     "AT_DisableRowSecurity": "Row-level security is switched off",
     "AT_NoForceRowSecurity": "NO FORCE lets the owner past the policies",
@@ -91,6 +101,11 @@ def look(node: Any, around: Around) -> Iterator[Hit]:
     elif kind == "AlterOwnerStmt":
         name = relation(node.relation) if node.HasField("relation") else "It"
         yield Hit("change-owner", {"name": name, "new": node.newowner.rolename or "the current role"})
+    elif kind == "GrantRoleStmt" and node.is_grant:
+        mighty = [name for item in node.granted_roles if (name := unwrap(item).priv_name) in _MIGHTY]
+        for who in node.grantee_roles if mighty else ():
+            name = unwrap(who).rolename or "everybody"
+            yield Hit("mighty-role", {"name": name, "what": ", ".join(mighty)})
     elif kind in ("CreateRoleStmt", "AlterRoleStmt"):
         role = node.role if kind == "CreateRoleStmt" else node.role.rolename
         for word, what in (("superuser", "superuser"), ("bypassrls", "a role that bypasses row-level security")):

@@ -12,6 +12,7 @@ from changecontrol.rules.hazards.session import guarded
 from changecontrol.rules.locks import is_concurrent
 from changecontrol.rules.observed import BLOCKS_WRITERS, STRENGTH, Observed
 from changecontrol.rules.parser import parse_one, unwrap
+from changecontrol.rules.policy import Policy
 
 RULES = {
     "rewrites-table": Rule(
@@ -74,6 +75,7 @@ class _Transaction:
     """What a step has done so far."""
 
     locks: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)  # where each lock was taken
     rows: dict[str, int] = field(default_factory=dict)
     many: set[str] = field(default_factory=set)
     two: bool = False
@@ -85,8 +87,9 @@ class _Transaction:
         return [table for table in self.locks if self.blocks_writers(table)]
 
 
-def facts(observed: Sequence[Observed], *, context: Context, rows_limit: int) -> list[Fact]:
+def facts(observed: Sequence[Observed], *, context: Context, policy: Policy) -> list[Fact]:
     """Everything that execution alone shows, in order."""
+    rows_limit = policy.limits.rows_in_one_transaction
     found: list[Fact] = []
     new: set[str] = set()
     steps: dict[tuple[str, int], _Transaction] = {}
@@ -97,7 +100,9 @@ def facts(observed: Sequence[Observed], *, context: Context, rows_limit: int) ->
         for table, mode in one.locks.items():
             if STRENGTH.get(mode, 0) > STRENGTH.get(step.locks.get(table, ""), 0):
                 step.locks[table] = mode
+                step.lines[table] = one.line
         found += [replace(fact, at=whole) for fact in _of_statement(one, step, new, context, rows_limit)]
+        found += [replace(fact, at=whole) for fact in _of_protected(one, context, policy)]
     return found
 
 
@@ -111,6 +116,7 @@ def _of_what_was_there(one: Observed, context: Context) -> Observed:
         rewrites=tuple(name for name in one.rewrites if name in context.tables),
         scans={name: count for name, count in one.scans.items() if name in context.tables},
         rows={name: count for name, count in one.rows.items() if name in context.tables},
+        replaced={name: count for name, count in one.replaced.items() if name in context.tables},
     )
 
 
@@ -159,14 +165,24 @@ def _of_scans(one: Observed, step: _Transaction, rows_limit: int) -> Iterator[Fa
         return
     verifies = any(said.startswith(_VERIFIES) for said in one.says)
     plain = one.kind not in OPAQUE and one.kind not in ROW_WRITES
+    earlier = [name for name in step.strong() if name not in one.locks]
     for table, count in one.scans.items():
         if not step.blocks_writers(table) or count <= 0:
+            if earlier and count > rows_limit and not one.indexes:
+                yield Fact("lock-held-meanwhile", one, _meanwhile(f"Reading {count:,} rows of {table}", earlier, step))
+                return
             continue
         if (plain and not one.indexes) or verifies or (count > rows_limit and not one.indexes):
             yield Fact("scan-under-lock", one, {"table": table, "count": f"{count:,}"})
             return
     if verifies and step.strong() and not any(one.scans.values()):
         yield Fact("scan-under-lock", one, {"table": step.strong()[0], "count": "0"})
+
+
+def _meanwhile(what: str, earlier: Sequence[str], step: _Transaction) -> dict[str, str]:
+    exclusive = [name for name in earlier if step.locks[name] == "ACCESS EXCLUSIVE"]
+    whom, table = ("everybody", exclusive[0]) if exclusive else ("writers", earlier[0])
+    return {"table": table, "what": what, "whom": whom, "line": str(step.lines.get(table, 1))}
 
 
 def _of_rows(one: Observed, step: _Transaction, new: set[str], context: Context, rows_limit: int) -> Iterator[Fact]:
@@ -185,6 +201,13 @@ def _of_rows(one: Observed, step: _Transaction, new: set[str], context: Context,
             yield Fact(
                 "rows-in-one-transaction", one, {"table": table, "count": f"{step.rows[table]:,}", "share": share}
             )
+
+
+def _of_protected(one: Observed, context: Context, policy: Policy) -> Iterator[Fact]:
+    """Records under regulation that were changed, on whatever way: a view, a trigger, a cascade, a partition, code."""
+    for table in one.replaced:
+        if any(policy.protects(name.replace('"', "")) for name in (table, *context.above(table))):
+            yield Fact("protected-rows", one, {"table": table, "what": "This statement"})
 
 
 def _limited(one: Observed) -> bool:

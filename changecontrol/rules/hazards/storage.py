@@ -41,6 +41,11 @@ RULES = {
         "Detaching {other} locks {table}, {other} and the DEFAULT partition against everybody.",
         "ALTER TABLE {table} DETACH PARTITION {other} CONCURRENTLY; outside of BEGIN … COMMIT.",
     ),
+    "no-inherit": Rule(
+        "error",
+        "{table} no longer belongs to {other}: queries on {other} miss its rows from here on, without an error.",
+        "Release the version that reads {table} by its own name first, and say in the change who still needs the rows.",
+    ),
     "create-partition": Rule(
         "error",
         "A new partition of {table} is created under ACCESS EXCLUSIVE on {table}, and the DEFAULT partition is read"
@@ -96,6 +101,8 @@ def _altered(node: Any, around: Around) -> Iterator[Hit]:
             other = relation(definition(command).name)
             if not around.is_new(other) or _has_default(table, around):
                 yield Hit("attach-partition", {"table": table, "other": other})
+        elif kind == "AT_DropInherit":
+            yield Hit("no-inherit", {"table": table, "other": relation(definition(command))})
         elif kind == "AT_DetachPartition" and not definition(command).concurrent:
             yield Hit("detach-partition", {"table": table, "other": relation(definition(command).name)})
 

@@ -52,7 +52,7 @@ def look(node: Any, around: Around) -> Iterator[Hit]:
     elif kind == "SelectStmt" and node.HasField("into_clause") and not around.inside:
         yield from _copied(relation(node.into_clause.rel), node.into_clause.rel.relpersistence, False)
     elif kind == "CreateStmt" and node.relation.relpersistence != "t":
-        yield from _created(node)
+        yield from _created(node, around)
 
 
 def _copied(name: str, persistence: str, repeatable: bool) -> Iterator[Hit]:
@@ -64,7 +64,7 @@ def _copied(name: str, persistence: str, repeatable: bool) -> Iterator[Hit]:
     yield Hit("table-without-primary-key", said)
 
 
-def _created(node: Any) -> Iterator[Hit]:
+def _created(node: Any, around: Around) -> Iterator[Hit]:
     name = relation(node.relation)
     said = {"name": name, "table": name, "plain": last(name)}
     columns = [one for one in map(unwrap, node.table_elts) if kind_of(one) == "ColumnDef"]
@@ -78,7 +78,7 @@ def _created(node: Any) -> Iterator[Hit]:
         one for one in columns if any(choice(unwrap(item), "contype") == "CONSTR_PRIMARY" for item in one.constraints)
     ]
     borrowed = node.HasField("partbound") or node.HasField("of_typename") or _like_all(node)
-    if not keys and not keyed and not borrowed:
+    if not keys and not keyed and not borrowed and name not in around.keyed:
         yield Hit("table-without-primary-key", said)
     if node.inh_relations and not node.HasField("partbound"):
         yield Hit("inherits", said)
