@@ -7,7 +7,7 @@ from typing import Any
 import postgast
 from google.protobuf.message import Message
 
-from changecontrol.rules.parser import unwrap
+from changecontrol.rules.parser import kind_of, unwrap
 
 #: Levels of a tree that are written back as text; what is deeper would need more of the C stack than a thread has.
 _WRITABLE = 120
@@ -17,6 +17,10 @@ def written(node: Any) -> str | None:
     """Write an expression back as SQL on one line; None when it is no expression or nests too deeply."""
     if _deeper(node, _WRITABLE):
         return None
+    inner = unwrap(node)
+    if kind_of(inner) == "NamedArgExpr":  # no expression by itself
+        value = written(inner.arg)
+        return value and f"{inner.name} => {value}"
     tree = postgast.parse("SELECT 1")
     target = tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val
     _put(target, node)

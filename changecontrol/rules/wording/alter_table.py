@@ -20,9 +20,9 @@ FIXED: dict[str, Worded] = {
         "Takes the hidden row numbers out of {table}, which has none any more since PostgreSQL 12.",
         "other",
     ),
-    "AT_SetLogged": ("Makes {table} survive a crash from then on; writes the whole table anew.", "data"),
+    "AT_SetLogged": ("Makes {table} survive a crash from then on; writes all of it anew.", "data"),
     "AT_SetTableSpace": ("Moves {table} to the tablespace {name}, writing it anew while everybody waits.", "data"),
-    "AT_SetUnLogged": ("Makes {table} lose its rows after a crash from then on; writes the whole table anew.", "data"),
+    "AT_SetUnLogged": ("Makes {table} lose its rows after a crash from then on; writes all of it anew.", "data"),
 }
 
 

@@ -204,8 +204,12 @@ def _is_call(target: Any) -> bool:
 
 #: Functions of the server that a migration calls for their effect.
 KNOWN_CALLS = {
+    "lo_unlink": "deletes a large object",
     "nextval": "takes the next number of a sequence",
+    "pg_cancel_backend": "stops what another session is doing",
     "pg_notify": "sends a message to listening programs",
+    "pg_sleep": "waits",
+    "pg_terminate_backend": "ends another session",
     "set_config": "changes a setting of the session",
     "setval": "sets the next number of a sequence",
 }

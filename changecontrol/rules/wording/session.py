@@ -6,9 +6,21 @@ from typing import Any
 
 from changecontrol.rules import parser
 from changecontrol.rules.wording.queries import query
-from changecontrol.rules.wording.words import Sentence, Wording, if_there, name, nouns, people, person, quoted, relation
+from changecontrol.rules.wording.words import (
+    Sentence,
+    Wording,
+    if_there,
+    listed,
+    name,
+    nouns,
+    people,
+    person,
+    quoted,
+    relation,
+)
 from changecontrol.rules.wording.written import expressions, options, value
 
+_WORKS_AS = ("role", "session_authorization")
 _RISKY = ("role", "row_security", "session_authorization", "session_replication_role")
 
 
@@ -39,8 +51,26 @@ def setting(node: Any) -> Sentence | None:
     group = "access" if node.name.lower() in _RISKY else "other"
     if parser.choice(node, "kind") == "VAR_SET_MULTI":
         which = "this transaction" if node.name == "TRANSACTION" else "each transaction of this script"
-        return Sentence(f"Sets for {which}: {assignment(node)}.", group)
+        return Sentence(f"Sets for {which}: {_modes(node)}.", group)
+    if node.name.lower() in _WORKS_AS and parser.choice(node, "kind") == "VAR_SET_VALUE":
+        who = name(_value(node.args[0]))
+        return Sentence(f"From here on, this script works as {who}, with the rights of that role.", group)
     return Sentence(f"Sets {assignment(node)}, for this script only.", group)
+
+
+def _modes(node: Any) -> str:
+    """The modes of a transaction."""
+    words = []
+    for item in node.args:
+        mode = parser.unwrap(item)
+        title, on = mode.defname.removeprefix("transaction_"), parser.unwrap(parser.unwrap(mode.arg)).ival.ival
+        if title == "isolation":
+            words.append(f"isolation {quoted(_value(mode.arg))}")
+        elif title == "read_only":
+            words.append("reading only" if on else "reading and writing")
+        else:
+            words.append(("" if on else "not ") + title.replace("_", " "))
+    return listed(words)
 
 
 def role_setting(node: Any) -> Sentence | None:

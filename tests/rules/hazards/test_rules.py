@@ -66,6 +66,7 @@ def test_critical_is_what_endangers_records() -> None:
         "grant-to-public",
         "hashed-column-default",
         "hashed-column-written",
+        "mighty-role",
         "protected-rows",
         "replication-role",
         "role-past-security",
