@@ -28,6 +28,7 @@ CREATE DOMAIN unused AS text;
 CREATE TABLE pt2 (id bigint, x int) PARTITION BY RANGE (id); CREATE TABLE pt2_a PARTITION OF pt2 FOR VALUES FROM (0) TO (10);
 CREATE TABLE s1.stamps (id bigint PRIMARY KEY, at3 timestamp(3), at6 timestamp, tz timestamptz, ch char(5), iv interval(2));
 INSERT INTO s1.stamps SELECT g, now(), now(), now(), 'a', '1 s' FROM generate_series(1,3000) g;
+CREATE TABLE s1.base (id bigint PRIMARY KEY, n text); CREATE TABLE s1.kid (extra text) INHERITS (s1.base); INSERT INTO s1.kid SELECT g, 'k', 'x' FROM generate_series(1,1500) g;
 CREATE TABLE s1.gen (id bigint PRIMARY KEY, g int GENERATED ALWAYS AS (1) STORED);
 """
 
@@ -308,6 +309,19 @@ VARIANTS: tuple[tuple[str, bool, str], ...] = (
     ("set search_path", False, "SET search_path = s1; ALTER TABLE orders ADD COLUMN sp int;"),
     ("set search_path, harm", True, "SET search_path = s1; ALTER TABLE orders DROP COLUMN total;"),
     ("alter table if exists", True, "ALTER TABLE IF EXISTS s1.orders DROP COLUMN IF EXISTS total;"),
+    ("child of a table", False, "ALTER TABLE s1.base ADD COLUMN c9 float8 DEFAULT 0.5;"),
+    ("child of a table, rewritten", True, "ALTER TABLE s1.base ADD COLUMN c9 float8 DEFAULT random();"),
+    ("child that leaves", True, "ALTER TABLE s1.kid NO INHERIT s1.base;"),
+    ("branch on rows that was passed by", True, "DO $$ BEGIN IF (SELECT count(*) FROM s1.orders) > 1000000 THEN ALTER TABLE s1.orders ALTER state SET NOT NULL; END IF; END $$;"),
+    ("branch on the catalog that was passed by", False, "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_class WHERE relname = 'orders_customer') THEN CREATE INDEX orders_customer ON s1.orders (customer); END IF; END $$;"),
+    ("reindex, concurrently false", True, "REINDEX (CONCURRENTLY false) TABLE s1.orders;"),
+    ("vacuum, full false", False, "VACUUM (FULL false) s1.orders;"),
+    ("sleep under a lock", True, "BEGIN; ALTER TABLE s1.orders ADD COLUMN c9 int; DO $$ BEGIN PERFORM pg_sleep(0.1); END $$; COMMIT;"),
+    ("another table read under a lock", True, "BEGIN; ALTER TABLE s1.customers ADD COLUMN c9 int; SELECT count(*) FROM s1.orders WHERE state LIKE '%x%'; COMMIT;"),
+    ("another table read after the lock", False, "BEGIN; ALTER TABLE s1.customers ADD COLUMN c9 int; COMMIT; SELECT count(*) FROM s1.orders WHERE state LIKE '%x%';"),
+    ("key added behind its table", False, "BEGIN; CREATE TABLE IF NOT EXISTS keyed (a bigint NOT NULL); ALTER TABLE ONLY keyed ADD CONSTRAINT keyed_pkey PRIMARY KEY (a); COMMIT;"),
+    ("foreign key of a new table", False, "BEGIN; CREATE TABLE IF NOT EXISTS keyed (id bigint PRIMARY KEY, pid bigint); CREATE INDEX ON keyed (pid); ALTER TABLE keyed ADD FOREIGN KEY (pid) REFERENCES parent; COMMIT;"),
+    ("mighty role", True, "CREATE ROLE variant_role; GRANT pg_write_all_data TO variant_role; DROP ROLE variant_role;"),
     ("alter table only", True, "ALTER TABLE ONLY s1.orders ALTER COLUMN state SET NOT NULL;"),
 )
 # fmt: on

@@ -40,6 +40,7 @@ def test_it_tells_each_statement_apart(copy: Where) -> None:
     assert update.sql == "UPDATE a SET c = 1"
     assert add.locks == {"public.a": "ACCESS EXCLUSIVE"} and not add.rows and not add.scans
     assert update.locks == {"public.a": "ROW EXCLUSIVE"} and update.rows == {"public.a": 2000}
+    assert update.replaced == {"public.a": 2000}
     assert create.new == ("public.n",) and not create.locks
     assert update.wal_bytes > 100_000 > select.wal_bytes
 
@@ -72,6 +73,7 @@ def test_it_lets_the_script_set_its_isolation_level_first(copy: Where) -> None:
     level, security, insert = seen(copy, text)
     assert not level.settings and security.settings == {"row_security": "off"} and not insert.settings
     assert insert.rows == {"public.b": 1} and insert.scans == {"public.a": 2000}
+    assert insert.replaced == {}
 
 
 def test_it_reports_a_guarded_setting_where_it_is_left_changed(copy: Where) -> None:

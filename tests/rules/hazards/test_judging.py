@@ -92,6 +92,15 @@ def test_a_scan_needs_a_lock_that_blocks_writers() -> None:
     assert final(apart, *seen) == []
 
 
+def test_a_foreign_key_of_a_new_table_has_no_row_to_check() -> None:
+    key = "ALTER TABLE {} ADD FOREIGN KEY (k) REFERENCES u"
+    seen = {"locks": {"public.u": "SHARE ROW EXCLUSIVE"}, "says": ('validating foreign key constraint "f"',)}
+    made = "BEGIN; CREATE TABLE IF NOT EXISTS n (id bigint PRIMARY KEY, k bigint UNIQUE); {}; COMMIT"
+    assert final(made.format(key.format("n")), {"new": ("public.n",)}, seen) == []
+    empty = {**seen, "locks": {"public.u": "SHARE ROW EXCLUSIVE", "public.t": "SHARE ROW EXCLUSIVE"}}
+    assert ("add-foreign-key", "observed") in blocking(final(key.format("t"), empty))
+
+
 def test_a_valid_check_spares_the_scan() -> None:
     assert final("ALTER TABLE t ALTER v SET NOT NULL", {"locks": {"public.t": AEL}}) == []
 
