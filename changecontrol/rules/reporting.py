@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,14 +68,19 @@ def _rule(name: str, example: Finding) -> dict[str, Any]:
     value: dict[str, Any] = {
         "id": name,
         "shortDescription": {"text": name.replace("squawk/", "squawk: ").replace("-", " ")},
-        "fullDescription": {"text": known.why if known else example.message},
+        "fullDescription": {"text": _general(known.why) if known else example.message},
         "defaultConfiguration": {"level": _LEVELS[severity]},
         "properties": {"security-severity": _GRAVITY[severity]},
     }
-    advice = known.rewrite if known else example.rewrite
+    advice = _general(known.rewrite) if known else example.rewrite
     if advice:
         value["help"] = {"text": advice}
     return value
+
+
+def _general(template: str) -> str:
+    """A rule's text about no statement in particular: its places for names are capital words, as in a manual."""
+    return re.sub(r"\{(\w+)\}", lambda place: place[1].upper(), template)
 
 
 def _result(one: Finding, index: int) -> dict[str, Any]:

@@ -134,3 +134,8 @@ def test_github_gets_one_command_a_line_with_everything_escaped() -> None:
 
 def test_every_form_takes_nothing_as_well() -> None:
     assert [bool(report([], form)) for form in FORMATS] == [True, True, True, False]
+
+
+def test_a_rule_of_sarif_reads_as_a_sentence_about_no_table_in_particular() -> None:
+    (rule,) = json.loads(report(FOUND[:1], "sarif"))["runs"][0]["tool"]["driver"]["rules"]
+    assert "{" not in rule["fullDescription"]["text"] + rule["help"]["text"]
