@@ -28,7 +28,7 @@ def added(one: Object, all_of: Difference) -> Iterator[Trace]:
         yield Trace("create-materialized-view", about, said, one.table)
     elif one.kind == "column" and not all_of.is_kind(one.table, "v"):
         column = {**said, "column": one.name}
-        if re.match(r"json( |$)", one.after):
+        if re.match(r"json( |$)", one.after) and " inherited" not in one.after:
             yield Trace("json-column", about, column, one.table)
         if (
             not fresh

@@ -237,6 +237,12 @@ def test_members_of_a_dropped_table_are_not_told_one_by_one() -> None:
     assert opaque(missing=gone) == [("drop-table", "observed")]
 
 
+def test_a_json_column_that_a_partition_brings_from_its_table_is_no_new_one() -> None:
+    new = {"table public.n": ("", "owner @self; partition FOR VALUES IN (1); inherits public.pt")}
+    assert ("json-column", "observed") not in opaque(extra={**new, "column public.n.v": ("", "json inherited")})
+    assert ("json-column", "observed") in opaque(extra={**new, "column public.n.v": ("", "json")})
+
+
 def test_a_rename_is_one_thing() -> None:
     found = opaque(missing={"column public.t.v": ("text", "")}, extra={"column public.t.w": ("", "text")})
     assert found == [("rename-column", "observed")]
