@@ -64,7 +64,7 @@ SELECT {_RELKIND} || ' ' || {_REL}, concat_ws('; ',
    FROM pg_inherits i WHERE i.inhrelid = c.oid AND c.relkind IN ('r', 'p', 'f')),
   CASE WHEN c.relrowsecurity THEN 'row security on' END,
   CASE WHEN c.relforcerowsecurity THEN 'row security forced' END,
-  CASE WHEN c.relreplident NOT IN ('d', 'n') THEN 'replica identity ' || c.relreplident::text END,
+  CASE WHEN c.relreplident <> 'd' AND c.relkind IN ('r', 'p') THEN 'replica identity ' || c.relreplident::text END,
   CASE WHEN c.reloftype <> 0 THEN 'of ' || c.reloftype::regtype END,
   (SELECT 'method ' || amname FROM pg_am WHERE oid = c.relam AND amname <> 'heap'),
   (SELECT 'tablespace ' || spcname FROM pg_tablespace WHERE oid = c.reltablespace),
@@ -182,7 +182,12 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE
   CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid)
     ELSE (SELECT concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
             format_type(a.aggtranstype, NULL), a.agginitval, nullif(a.aggsortop, 0)::regoperator, p.proparallel,
-            'returns', p.prorettype::regtype)
+            'returns', p.prorettype::regtype, CASE WHEN a.aggfinalextra THEN 'final extra' END,
+            'final ' || nullif(a.aggfinalmodify, CASE a.aggkind WHEN 'n' THEN 'r'::"char" ELSE 'w' END)::text,
+            'space ' || nullif(a.aggtransspace, 0),
+            CASE WHEN a.aggmtransfn <> 0 THEN concat_ws(' ', 'moving', a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn,
+              format_type(a.aggmtranstype, NULL), a.aggminitval, a.aggmtransspace, a.aggmfinalextra,
+              a.aggmfinalmodify) END)
           FROM pg_aggregate a WHERE a.aggfnoid = p.oid) END,
   'grants ' || {_acl("p.proacl", "f", "p.proowner")})
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace

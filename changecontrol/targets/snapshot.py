@@ -28,12 +28,16 @@ __all__ = [
     "sequences",
 ]
 
-#: A server prints casts among text types, and parentheses around single values, where the author wrote none; they move
-#: when an expression is written again from its own print. Nothing else counts as spelling.
-_TEXT_CAST = re.compile(r"('(?:[^']|'')*')|::(?:text|character varying|bpchar)(?:\[\])?(?![\w(])")
+#: A server prints casts among text types behind literals, and parentheses around single values, where the author wrote
+#: none; they move when an expression is written again from its own print. Nothing else counts as spelling: a cast of a
+#: column compares or sorts its values otherwise.
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
+_LITERAL = r"(?:lit_[0-9a-f]+|NULL)"
+_LITERALS = rf"{_LITERAL}|ARRAY\[{_LITERAL}(?:, {_LITERAL})*\]"
+_TEXT_CAST = re.compile(rf"(?<!\w)({_LITERALS})::(?:text|character varying|bpchar)(?:\[\])?(?![\w(])")
+_ATOM = re.compile(r"(?<!\w)\((\w+|ARRAY\[[^\]()]*\])\)")
 #: A moment with a fraction of a second is now(), fixed by the server when the statement ran: no constant of an author.
 _MOMENT = re.compile(r"'\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+(?:[+-]\d\d(?::\d\d)*)?(?: BC)?'(?=::(?:time|date))")
-_ATOM = re.compile(r"""(?<![\w"])\((\w+|'(?:[^']|'')*'|ARRAY\[[^\]()]*\])\)""")
 
 
 @dataclass(frozen=True)
@@ -158,11 +162,15 @@ def _spelled(name: str, definition: str) -> str:
     """The definition without what is only spelling. A function's text is left as it is."""
     if name.startswith(("function", "procedure", "comment")):
         return definition
-    definition = _MOMENT.sub("'a moment'", definition)
-    text, before = _TEXT_CAST.sub(lambda match: match.group(1) or "", definition), ""
+    # what stands in quotes becomes one word, so that nothing inside it is taken for spelling
+    text, before = _QUOTED.sub(_word, _MOMENT.sub("'a moment'", definition)), ""
     while text != before:
-        before, text = text, _ATOM.sub(r"\1", text)
+        before, text = text, _ATOM.sub(r"\1", _TEXT_CAST.sub(r"\1", text))
     return text
+
+
+def _word(quoted: re.Match[str]) -> str:
+    return ("lit_" if quoted[0].startswith("'") else "name_") + quoted[0].encode().hex()
 
 
 def _why_same(a: str, b: str) -> str:
