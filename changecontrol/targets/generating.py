@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from changecontrol.targets import columns
+from changecontrol.targets import columns, oddities
 from changecontrol.targets.columns import Column, Table
 from changecontrol.targets.connection import Session
 from changecontrol.targets.values import NoValue, value
@@ -31,10 +31,11 @@ class Made:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-def fill(session: Session, *, tables: Collection[str], rows: int, nulls: bool = True) -> Made:
+def fill(session: Session, *, tables: Collection[str], rows: int, nulls: bool = True, odd: int = oddities.NONE) -> Made:
     """Make rows in those of the tables that are empty, and in the empty ones they refer to.
 
-    With `nulls` columns that may be NULL are so in some of the rows.
+    With `nulls` columns that may be NULL are so in some of the rows;
+    with `odd` some rows hold values as in oddities.py.
     """
     made = Made()
     known = columns.read(session, tables) if tables else {}
@@ -42,7 +43,7 @@ def fill(session: Session, *, tables: Collection[str], rows: int, nulls: bool = 
         session.execute("SET statement_timeout = '20s'")
         for table in _ordered(known):
             if not table.partitioned and _has_no_rows(session, table.name):
-                _fill(session, table, known, rows, made, nulls)
+                _fill(session, table, known, rows, made, nulls, odd)
     finally:
         session.pin()
     return made
@@ -115,13 +116,15 @@ def _has_no_rows(session: Session, name: str) -> bool:
     return bool(row and row[0])
 
 
-def _fill(session: Session, table: Table, known: Mapping[int, Table], rows: int, made: Made, nulls: bool) -> None:
+def _fill(
+    session: Session, table: Table, known: Mapping[int, Table], rows: int, made: Made, nulls: bool, odd: int
+) -> None:
     try:
         count, refused = 0, ""
         itself = any(other == table.oid for _names, other, _key in table.links)
         for numbers in (range(1, rows // 2), range(rows // 2, rows + 1)) if itself else (range(1, rows + 1),):
             links = [(names, _linked(session, known, other, key)) for names, other, key in table.links]
-            done, said = _insert(session, _Rows(table, links), numbers, _WAYS if nulls else _WAYS[1:2])
+            done, said = _insert(session, _Rows(table, links, odd), numbers, _WAYS if nulls else _WAYS[1:2])
             count, refused = count + done, refused or said
     except NoValue as no:
         made.reasons[table.name] = f"{no}."
@@ -149,7 +152,7 @@ def _linked(session: Session, known: Mapping[int, Table], oid: int, key: tuple[i
 def _insert(session: Session, maker: _Rows, numbers: range, ways: Sequence[str]) -> tuple[int, str]:
     """All rows at once; what is refused, one by one in each way. Gives (rows made, the first refusal)."""
     try:
-        return session.execute(maker.statement(numbers, ways[0])).rowcount, ""
+        return session.execute(maker.statement(numbers, ways[0], odd=True)).rowcount, ""
     except NoValue as no:
         refused = f"{no}."
     except psycopg.Error as error:
@@ -159,7 +162,8 @@ def _insert(session: Session, maker: _Rows, numbers: range, ways: Sequence[str])
     maker.leave_out(column for column in maker.optional() if not _is_taken(session, maker, column))
     count = failures = 0
     for number in numbers:
-        done = next((n for way in ways if (n := _try(session, maker, number, way))), 0)
+        done = _try(session, maker, number, ways[0], odd=True) if maker.is_odd(number) else 0
+        done = done or next((n for way in ways if (n := _try(session, maker, number, way))), 0)
         count += done
         failures = 0 if done else failures + 1
         if failures >= 4:
@@ -178,9 +182,9 @@ def _is_taken(session: Session, maker: _Rows, column: Column) -> bool:
     return True
 
 
-def _try(session: Session, maker: _Rows, number: int, way: str) -> int:
+def _try(session: Session, maker: _Rows, number: int, way: str, *, odd: bool = False) -> int:
     try:
-        return session.execute(maker.statement([number], way)).rowcount
+        return session.execute(maker.statement([number], way, odd=odd)).rowcount
     except psycopg.Error:
         if session.closed:
             raise
@@ -190,13 +194,14 @@ def _try(session: Session, maker: _Rows, number: int, way: str) -> int:
 class _Rows:
     """Makes the rows of one table."""
 
-    def __init__(self, table: Table, links: list[tuple[tuple[str, ...], list[tuple[str, ...]]]]) -> None:
+    def __init__(self, table: Table, links: list[tuple[tuple[str, ...], list[tuple[str, ...]]]], odd: int) -> None:
         self.table = table
         self.columns = [column for column in table.columns if not column.skipped]
         self.unique = {name for key in table.keys for name in key}
         self.wishes = {column.name: _wish(table, column) for column in self.columns}
         self.later = _places(table.wishes)
-        self._links = links
+        self._compared = {name for pair in table.wishes.pairs for name in pair}
+        self._links, self._odd = links, odd
 
     def optional(self) -> list[Column]:
         """Columns that may stay empty."""
@@ -207,15 +212,24 @@ class _Rows:
         without = {column.name for column in columns}
         self.columns = [column for column in self.columns if column.name not in without]
 
-    def cell(self, column: Column, number: int) -> sql.Composable:
+    def is_odd(self, number: int) -> bool:
+        """Whether row `number` holds odd values, unless they are refused."""
+        return bool(self._odd) and oddities.is_odd(number)
+
+    def cell(self, column: Column, number: int, *, odd: bool = False) -> sql.Composable:
         """The value of a column, cast to its type."""
-        text = value(column, self.wishes[column.name], number, later=self.later.get(column.name, 0))
+        text = None
+        if odd and self.is_odd(number) and column.name not in self._compared:
+            keyed = column.name in self.unique
+            text = oddities.odd(column, self.wishes[column.name], number, level=self._odd, keyed=keyed)
+        if text is None:
+            text = value(column, self.wishes[column.name], number, later=self.later.get(column.name, 0))
         return sql.SQL("{}::{}").format(sql.Literal(text), sql.SQL(column.written))
 
-    def statement(self, numbers: Collection[int], way: str) -> sql.Composed:
+    def statement(self, numbers: Collection[int], way: str, *, odd: bool = False) -> sql.Composed:
         """One INSERT with a row for each number."""
         names = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.columns)
-        rows = [sql.SQL("({})").format(sql.SQL(", ").join(self._row(number, way))) for number in numbers]
+        rows = [sql.SQL("({})").format(sql.SQL(", ").join(self._row(number, way, odd))) for number in numbers]
         target = sql.SQL(self.table.name)
         extra = sql.SQL("" if self.table.plain else "ON CONFLICT DO NOTHING")
         if not self.columns:
@@ -223,16 +237,18 @@ class _Rows:
         query = sql.SQL("INSERT INTO {} ({}) VALUES {} {}")
         return query.format(target, names, sql.SQL(", ").join(rows), extra)
 
-    def _row(self, number: int, way: str) -> Iterator[sql.Composable]:
+    def _row(self, number: int, way: str, odd: bool) -> Iterator[sql.Composable]:
         linked = self._values_of_links(number, way)
         for place, column in enumerate(self.columns):
             given = linked.get(column.name, ...)
-            if given is None or (given is ... and self._is_null(column, number + place, way)):
+            # an odd row shows all it has; the NULLs are in the others
+            null = self._is_null(column, number // 2 + place if self._odd else number + place, way)
+            if given is None or (given is ... and null and not (odd and self.is_odd(number))):
                 yield sql.SQL("NULL")
             elif given is ... and column.own:
                 yield sql.SQL("DEFAULT")
             else:
-                yield sql.Literal(str(given)) if given is not ... else self.cell(column, number)
+                yield sql.Literal(str(given)) if given is not ... else self.cell(column, number, odd=odd)
 
     def _is_null(self, column: Column, number: int, way: str) -> bool:
         if column.not_null or column.name in self.unique or self.wishes[column.name].not_null or way == "full":

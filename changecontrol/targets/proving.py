@@ -10,7 +10,7 @@ from changecontrol.rules.certificate import RESTORES, Prefix, Verdict
 from changecontrol.rules.finding import Finding
 from changecontrol.rules.observed import Observed
 from changecontrol.rules.script import Script
-from changecontrol.targets import generating, snapshot, touching
+from changecontrol.targets import generating, oddities, snapshot, touching
 from changecontrol.targets.bench import RAISED, Bench
 from changecontrol.targets.shots import Shot, lost_between, marked, moved
 
@@ -59,12 +59,12 @@ class Proof:
         self._dirty = False  # something else than forward and generated rows sets the copy apart from what it was
         self._rows_there = False  # generated ones
 
-    def run(self, *, rows: int, nulls: bool = True) -> None:
+    def run(self, *, rows: int, nulls: bool = True, odd: int = oddities.NONE) -> None:
         """Carry out the passes. Raises RowsInTheWay where generated rows are what makes one of them fail."""
         texts = (self.scripts.forward, self.scripts.rollback)
         named = touching.tables(self.bench.eye, texts)
         if rows:
-            self._generate(named, rows, nulls)
+            self._generate(named, rows, nulls, odd)
         self.before = self.bench.shoot("before")
         self._touched = named & self.before.marks.keys()
         if not self._forward(self.before):
@@ -79,10 +79,10 @@ class Proof:
                 self._prefixes(self.scripts.rollback)
             self._again()
 
-    def _generate(self, named: set[str], rows: int, nulls: bool) -> None:
+    def _generate(self, named: set[str], rows: int, nulls: bool, odd: int) -> None:
         filled = marked(self.bench.eye)
         self._standing = snapshot.sequences(self.bench.eye)
-        made = generating.fill(self.bench.session, tables=named, rows=rows, nulls=nulls)
+        made = generating.fill(self.bench.session, tables=named, rows=rows, nulls=nulls, odd=odd)
         self.not_generated = dict(made.reasons)
         now = marked(self.bench.eye)
         grown = {name for name, mark in now.items() if mark[2] and not filled[name][2]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from changecontrol.rules.certificate import RESTORES, Basis, Certificate, Verdict
@@ -12,6 +12,7 @@ from changecontrol.rules.plan import RollbackClass
 from changecontrol.rules.policy import Policy
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.script import Script
+from changecontrol.targets import oddities
 from changecontrol.targets.bench import Bench, roles_named
 from changecontrol.targets.connection import Where
 from changecontrol.targets.judgment import Predicted, judge, predict
@@ -21,6 +22,8 @@ from changecontrol.targets.proving import Proof, RowsInTheWay, Scripts
 from changecontrol.targets.seats import Seats
 
 _NULL_REFUSED = "23502"
+#: Names that are not there, syntax, rights: easier rows make no difference.
+_NOT_OF_ROWS = "42"
 
 __all__ = ["RehearsalLimits", "RehearsalStopped", "rehearse"]
 
@@ -75,22 +78,37 @@ def rehearse(
 
 
 def _prove(bench: Bench, scripts: Scripts, restore: Callable[[], None], rows: int) -> Proof:
-    """Prove with generated rows where there are none: with NULLs among them; without NULLs where these are what the
-    migration does not bear; else without rows."""
-    ways = [(rows, True)] if scripts.rollback and scripts.rollback.steps else [(0, False)]
+    """Prove with generated rows where there are none, as hard ones as the migration bears, and at last without."""
+    way = _Way(rows) if scripts.rollback and scripts.rollback.steps else _Way(0)
     not_generated: dict[str, str] = {}
     while True:
-        count, nulls = ways.pop()
         proof = Proof(bench, scripts, restore)
         proof.not_generated = not_generated
         try:
-            proof.run(rows=count, nulls=nulls)
+            proof.run(rows=way.rows, nulls=way.nulls, odd=way.odd)
             return proof
         except RowsInTheWay as refused:
             proof.make_anew()
             bench.passes.clear()
+            way = way.easier(refused.sqlstate)
             not_generated = {**proof.not_generated, **dict.fromkeys(proof.generated, str(refused))}
-            ways.append((rows, False) if nulls and refused.sqlstate == _NULL_REFUSED else (0, False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How rows are generated: how many, with NULLs among them, how odd."""
+
+    rows: int
+    nulls: bool = True
+    odd: int = oddities.EXTREME
+
+    def easier(self, sqlstate: str) -> _Way:
+        """The next way, after an error: without what it names, less odd, at last without rows."""
+        if sqlstate.startswith(_NOT_OF_ROWS):
+            return _Way(0)
+        if self.nulls and sqlstate == _NULL_REFUSED:
+            return replace(self, nulls=False)
+        return replace(self, odd=self.odd - 1) if self.odd else _Way(0)
 
 
 def _certificate(

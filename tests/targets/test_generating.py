@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from changecontrol.targets import generating
+from changecontrol.targets import generating, oddities
 from changecontrol.targets.connection import Session, Where
 from changecontrol.targets.snapshot import data, sequences
 from tests.targets import stage
@@ -100,6 +100,14 @@ def test_it_makes_rows(session: Session, what: str) -> None:
     session.execute(f"TRUNCATE {', '.join(digests)} RESTART IDENTITY".encode())
     generating.fill(session, tables=["public.t", '"S"."T x"'], rows=20)
     assert data(session, by_column=True) == digests
+
+
+def test_it_makes_odd_rows_in_all_of_them(session: Session) -> None:
+    for what, text in CASES.items():
+        session.execute(text.encode())
+        made = generating.fill(session, tables=["public.t", '"S"."T x"'], rows=20, odd=oddities.EXTREME)
+        assert not made.reasons and one(session, "SELECT count(*) FROM t") >= 4, (what, made)
+        session.execute('DROP SCHEMA public CASCADE; DROP SCHEMA IF EXISTS "S" CASCADE; CREATE SCHEMA public')
 
 
 @pytest.mark.parametrize("what", DEFEATED)
