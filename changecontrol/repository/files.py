@@ -30,6 +30,10 @@ class NotReadable(Refused):
     """{file} cannot be read ({reason}). Correct its permissions, or replace it by a plain file."""
 
 
+class NameNotText(Refused):
+    """The name of {file} is not UTF-8, so nothing can be recorded about it. Rename it to NNN_description.sql."""
+
+
 class Changing(Refused):
     """{file} changed while it was read. Wait until it is saved and try again."""
 
@@ -45,11 +49,13 @@ def root_of(path: Path) -> Path:
 
 
 def read(root: Path, file: str) -> bytes:
-    """Read one file by its path within `root`. Raises FileMissing, LinkOutside, NotReadable, TooLarge or Changing."""
+    """Read one file by its path within `root`. Raises FileMissing, NameNotText, LinkOutside, NotReadable, TooLarge
+    or Changing.
+    """
     try:
         real = (root / file).resolve(strict=True)
     except FileNotFoundError:
-        raise FileMissing(file=file) from None
+        raise (NameNotText if _is_misnamed(root / file) else FileMissing)(file=file) from None
     except (OSError, RuntimeError, ValueError) as error:
         raise NotReadable(file=file, reason=_reason(error)) from None
     if not real.is_relative_to(root):
@@ -85,6 +91,16 @@ def _read_regular(root: Path, path: Path, file: str) -> bytes:
     return data
 
 
+def _is_misnamed(path: Path) -> bool:
+    """Whether this is how `listing` shows the name of a file that is there."""
+    return "\\x" in path.name and any(_shown(entry.name) == path.name for entry in _scan(path.parent))
+
+
+def _shown(name: str) -> str:
+    """A name as text: a byte that is not UTF-8 as \\xff. Half a character can be neither digested nor printed."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or "unknown reason"
 
@@ -92,11 +108,11 @@ def _reason(error: Exception) -> str:
 def listing(root: Path) -> Iterator[Entry]:
     """Yield every file and folder of the repository except hidden ones, without opening any. Two levels deep."""
     for entry in _scan(root):
-        described = _describe(root, entry, entry.name)
+        described = _describe(root, entry, _shown(entry.name))
         yield described
         if described.is_folder and not described.outside:
             for inner in _scan(Path(entry.path)):
-                yield _describe(root, inner, f"{entry.name}/{inner.name}")
+                yield _describe(root, inner, f"{_shown(entry.name)}/{_shown(inner.name)}")
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:

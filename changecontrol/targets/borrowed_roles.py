@@ -25,6 +25,8 @@ NEEDED, MADE = "made for a sandbox of Change Control", "made by a script in a sa
 _ANNOUNCES = "Sandbox of Change Control. Its scripts may make these roles: "
 _CREATED = re.compile(r'\b(?:ROLE|USER|GROUP)\s+(?:IF\s+NOT\s+EXISTS\s+)?("(?:[^"]|"")+"|[a-z_][\w$]*)', re.I)
 
+_EXECUTES = re.compile(r"\bEXECUTE\b.*\bCREATE\s+(?:ROLE|USER|GROUP)\b", re.I | re.S)
+
 _NAME = r'("(?:[^"]|"")+"|[a-z_][\w$]*)'
 _IN_DUMP = (
     re.compile(rf"^ALTER .* OWNER TO {_NAME};$", re.M),
@@ -140,10 +142,14 @@ def _plain(name: str) -> str:
 
 
 def mark_new(conn: psycopg.Connection, *, before: set[str], scripts: Iterable[Script | None]) -> None:
-    """Mark roles that came since and that one of the scripts names, so that they are dropped with the sandbox."""
+    """Mark roles that came since and that one of the scripts names, so that they are dropped with the sandbox.
+
+    Where a script puts its statements together as it runs, names are not in its text: all that came count.
+    """
     texts = [one.sql for script in scripts if script for one in script.statements]
+    dynamic = any(_EXECUTES.search(text) for text in texts)
     for name in known(conn) - before:
-        if any(re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text, re.I) for text in texts):
+        if dynamic or any(re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text, re.I) for text in texts):
             with suppress(psycopg.Error):
                 _mark(conn, name, MADE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,28 @@ def test_it_copies_a_database_that_somebody_is_connected_to(server: Cluster, tmp
         visitor.close()
     assert [one["verdict"] for one in report.value["migrations"]] == ["exact", "exact", "exact"]
     assert databases(server) == [] and roles(server) == []
+
+
+def test_a_script_that_ends_sessions_fails_alone(tmp_path: Path, server: Cluster) -> None:
+    files = {
+        "001_good.sql": engine_folders.forward("CREATE TABLE t (id int PRIMARY KEY);"),
+        "002_ends_itself.sql": "SELECT pg_terminate_backend(pg_backend_pid());",
+        "003_ends_all.sql": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IS NOT NULL;",
+        "004_makes_a_role.sql": "DO $$ BEGIN EXECUTE format('CREATE ROLE %I', 'engine_' || 'test_made'); END $$;",
+        "005_good.sql": engine_folders.forward("ALTER TABLE t ADD name text;", number="005"),
+    }
+    backs = {f"rollback/{name[:3]}_rollback.sql": "SELECT 1;" for name in files}
+    backs |= {"rollback/001_rollback.sql": "DROP TABLE t;", "rollback/005_rollback.sql": "ALTER TABLE t DROP name;"}
+    report = rehearse(folder=engine_folders.put(tmp_path, {**files, **backs}), server=server.dsn())
+    found = [one["verdict"] for one in report.value["migrations"]]
+    assert found == ["exact", "forward_failed", "forward_failed", "reapply_failed", "exact"], report.value
+    assert "terminating connection" in report.value["migrations"][1]["sentence"]
+    assert databases(server) == [] and roles(server) == []
+
+
+def test_a_name_that_is_no_text_is_one_refusal(tmp_path: Path, server: Cluster) -> None:
+    engine_folders.put(tmp_path, {"001_good.sql": engine_folders.forward("SELECT 1;")})
+    (Path(os.fsdecode(os.fsencode(tmp_path) + b"/002_Troms\xf8.sql"))).write_text("SELECT 1;")
+    told = rehearse(folder=tmp_path, server=server.dsn()).value["migrations"]
+    assert [one["verdict"] for one in told] == ["no_rollback", "refused"]
+    assert "The name of 002_Troms\\xf8.sql is not UTF-8" in told[1]["sentence"]

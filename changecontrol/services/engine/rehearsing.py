@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from changecontrol.repository.foreign import Gathered
 from changecontrol.rules.certificate import Basis, Certificate, Verdict
 from changecontrol.rules.finding import Finding
@@ -20,7 +22,7 @@ from changecontrol.services.engine.base import Folder, OnEvent, Report, reaching
 from changecontrol.services.engine.linting import refusals, severe, squawked
 from changecontrol.targets.bench import Bench, Ran
 from changecontrol.targets.connection import Where
-from changecontrol.targets.limiting import RehearsalLimits, RehearsalStopped
+from changecontrol.targets.limiting import CopyLost, RehearsalLimits, RehearsalStopped
 from changecontrol.targets.mirroring import Mirror
 from changecontrol.targets.rehearsal import rehearse as prove
 from changecontrol.targets.sandbox import sandbox, sweep
@@ -109,7 +111,7 @@ class _Course:
             self._noted(migration.forward)
             return None
         if not ran.untouched:
-            self.mirror.restore()
+            self._restore()
         certificate = replace(self._refused(migration, ran.sentence), verdict=Verdict.FORWARD_FAILED)
         return _told(self.folder, migration, certificate)
 
@@ -149,24 +151,38 @@ class _Course:
             limits=self.limits,
             on_event=self.on_event,
             stop=self.stop,
-            restore=self.mirror.restore,
+            restore=self._restore,
             seats=self.seats,
         )
 
     def _broken(self, migration: Gathered, forward: Script, error: Exception) -> Certificate:
         said = error.sentence if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
-        self.mirror.restore()
-        if not self._forward(forward).sentence:
+        self._restore()
+        ran = self._forward(forward)
+        if not ran.sentence:
             self._noted(forward)
-        return self._refused(migration, f"{migration.file} could not be rehearsed. {said}")
+            return self._refused(migration, f"{migration.file} could not be rehearsed. {said}")
+        if not ran.untouched:
+            self._restore()
+        return replace(self._refused(migration, ran.sentence), verdict=Verdict.FORWARD_FAILED)
 
     def _forward(self, forward: Script) -> Ran:
+        """Run forward alone. A script that breaks its own session has failed as well."""
         bench = Bench(self.work, limits=self.limits, on_event=self.on_event, stop=self.stop, seats=self.seats)
         try:
             return bench.run(forward, "forward")
+        except CopyLost as lost:
+            return Ran(str(lost.details["sentence"]))
         finally:
             bench.close()
             self.seats.hand_on([forward])
+
+    def _restore(self) -> None:
+        """Make the copy anew; once more when a script has ended all sessions of the server, ours included."""
+        try:
+            self.mirror.restore()
+        except (Refused, psycopg.Error):
+            self.mirror.restore()
 
     def _noted(self, forward: Script) -> None:
         self.mirror.noted(forward)
