@@ -22,8 +22,10 @@ from changecontrol.targets.proving import Proof, RowsInTheWay, Scripts
 from changecontrol.targets.seats import Seats
 
 _NULL_REFUSED = "23502"
-#: Names that are not there, syntax, rights: easier rows make no difference.
-_NOT_OF_ROWS = "42"
+#: Names that are not there, rights, what the server cannot do: easier rows make no difference.
+_NOT_OF_ROWS = ("0A", "28", "3D", "3F", "42", "58")
+#: One value that something does not bear, in the words of a type, a limit, a CHECK or a script: bearable ones may do.
+_OF_A_VALUE = ("22", "54", "23514", "P0")
 
 __all__ = ["RehearsalLimits", "RehearsalStopped", "rehearse"]
 
@@ -108,7 +110,9 @@ class _Way:
             return _Way(0)
         if self.nulls and sqlstate == _NULL_REFUSED:
             return replace(self, nulls=False)
-        return replace(self, odd=self.odd - 1) if self.odd else _Way(0)
+        if self.odd and (not sqlstate or sqlstate.startswith(_OF_A_VALUE)):
+            return replace(self, odd=self.odd - 1)
+        return replace(self, odd=oddities.NONE) if self.odd else _Way(0)
 
 
 def _certificate(
