@@ -26,6 +26,7 @@ from changecontrol.targets.shots import Shot, shoot
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _NAME = re.compile(r'"(?:[^"]|"")+"|[a-z_][\w$]*', re.I)
 _ROLE_KINDS = frozenset({"CreateRoleStmt", "AlterRoleStmt", "AlterRoleSetStmt", "DropRoleStmt", "GrantRoleStmt"})
+_ROLE_WORD = re.compile(r"\b(?:role|user|group)\b", re.I)
 _OF_A_SESSION = ("temp", "hold", "advisory")
 #: What a server says when a trigger, a rule or a script's own question refuses: RAISE EXCEPTION.
 RAISED = "P0001"
@@ -197,11 +198,11 @@ def _begins_atomic(script: Script) -> bool:
 
 
 def roles_named(*scripts: Script | None) -> set[str]:
-    """Words of statements that make, change, grant or drop a role: the names of roles are among them."""
+    """Words of statements that make, change, grant or drop a role, or may do so: the names of roles are among them."""
     found: set[str] = set()
     for script in scripts:
         for statement in script.statements if script else ():
-            if statement.kind in _ROLE_KINDS:
+            if statement.kind in _ROLE_KINDS or (statement.kind == "DoStmt" and _ROLE_WORD.search(statement.sql)):
                 found |= {_folded(name) for name in _NAME.findall(statement.sql)}
     return found
 

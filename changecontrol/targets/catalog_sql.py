@@ -18,18 +18,19 @@ _SELF = "(SELECT oid FROM pg_roles WHERE rolname = current_user)"
 _OWNER = f"CASE WHEN {{0}} = {_SELF} THEN '@self' ELSE pg_get_userbyid({{0}}) END"
 
 
-def _owner(column: str) -> str:
+def owner(column: str) -> str:
+    """The owner's name."""
     return _OWNER.format(column)
 
 
-def _acl(acl: str, kind: str, owner: str) -> str:
+def acl(grants: str, kind: str, owner: str) -> str:
     """Every grant as grantee=privileges, sorted; the default grants written out, so that NULL equals them."""
     grantee = f"CASE x.grantee WHEN 0 THEN 'public' WHEN {_SELF} THEN '@self' ELSE pg_get_userbyid(x.grantee)::text END"
     return (
         f"(SELECT coalesce(string_agg(g, ', ' ORDER BY g COLLATE \"C\"), '') FROM ("
         f"SELECT {grantee} || '=' || string_agg(x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END,"
         f" '/' ORDER BY x.privilege_type) AS g"
-        f" FROM aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) x GROUP BY x.grantee) grants)"
+        f" FROM aclexplode(coalesce({grants}, acldefault('{kind}', {owner}))) x GROUP BY x.grantee) grants)"
     )
 
 
@@ -48,14 +49,14 @@ _RELKIND = (
 )
 
 SCHEMAS_SQL = f"""
-SELECT format('schema %I', n.nspname), 'owner ' || {_owner("n.nspowner")} || '; grants ' ||
-  {_acl("n.nspacl", "n", "n.nspowner")}
+SELECT format('schema %I', n.nspname), 'owner ' || {owner("n.nspowner")} || '; grants ' ||
+  {acl("n.nspacl", "n", "n.nspowner")}
 FROM pg_namespace n WHERE {_SCHEMAS} AND {_own("pg_namespace", "n.oid")}
 """
 
 RELATIONS_SQL = f"""
 SELECT {_RELKIND} || ' ' || {_REL}, concat_ws('; ',
-  'owner ' || {_owner("c.relowner")},
+  'owner ' || {owner("c.relowner")},
   CASE c.relpersistence WHEN 'u' THEN 'unlogged' WHEN 't' THEN 'temporary' END,
   CASE WHEN c.relkind = 'p' THEN 'partitioned by ' || pg_get_partkeydef(c.oid) END,
   CASE WHEN c.relispartition THEN 'partition ' || pg_get_expr(c.relpartbound, c.oid) END,
@@ -81,8 +82,8 @@ SELECT {_RELKIND} || ' ' || {_REL}, concat_ws('; ',
   CASE WHEN c.relkind = 'S' THEN (SELECT 'owned by ' || d.refobjid::regclass || '.' || a.attname
     FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0) END,
-  CASE WHEN c.relkind <> 'c' THEN 'grants ' || CASE WHEN c.relkind = 'S' THEN {_acl("c.relacl", "s", "c.relowner")}
-    ELSE {_acl("c.relacl", "r", "c.relowner")} END END)
+  CASE WHEN c.relkind <> 'c' THEN 'grants ' || CASE WHEN c.relkind = 'S' THEN {acl("c.relacl", "s", "c.relowner")}
+    ELSE {acl("c.relacl", "r", "c.relowner")} END END)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND {_SCHEMAS} AND {_own("pg_class", "c.oid")}
 """
@@ -178,7 +179,7 @@ WHERE {_SCHEMAS}
 FUNCTIONS_SQL = f"""
 SELECT CASE p.prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE 'function ' END ||
   format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), concat_ws('; ',
-  'owner ' || {_owner("p.proowner")},
+  'owner ' || {owner("p.proowner")},
   CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid)
     ELSE (SELECT concat_ws(' ', a.aggkind, a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
             format_type(a.aggtranstype, NULL), a.agginitval, nullif(a.aggsortop, 0)::regoperator, p.proparallel,
@@ -189,14 +190,14 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure ' WHEN 'a' THEN 'aggregate ' ELSE
               format_type(a.aggmtranstype, NULL), a.aggminitval, a.aggmtransspace, a.aggmfinalextra,
               a.aggmfinalmodify) END)
           FROM pg_aggregate a WHERE a.aggfnoid = p.oid) END,
-  'grants ' || {_acl("p.proacl", "f", "p.proowner")})
+  'grants ' || {acl("p.proacl", "f", "p.proowner")})
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE {_SCHEMAS} AND {_own("pg_proc", "p.oid")}
 """
 
 TYPES_SQL = f"""
 SELECT CASE t.typtype WHEN 'e' THEN 'enum ' WHEN 'd' THEN 'domain ' WHEN 'r' THEN 'range ' ELSE 'type ' END ||
-  format('%I.%I', n.nspname, t.typname), concat_ws('; ', 'owner ' || {_owner("t.typowner")},
+  format('%I.%I', n.nspname, t.typname), concat_ws('; ', 'owner ' || {owner("t.typowner")},
   (SELECT 'labels ' || string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
    FROM pg_enum e WHERE e.enumtypid = t.oid),
   CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END,
@@ -207,9 +208,9 @@ SELECT CASE t.typtype WHEN 'e' THEN 'enum ' WHEN 'd' THEN 'domain ' WHEN 'r' THE
       (SELECT o.opcname FROM pg_opclass o WHERE o.oid = r.rngsubopc))
     FROM pg_range r WHERE r.rngtypid = t.oid),
   CASE WHEN t.typtype = 'b' THEN concat_ws(' ', t.typinput, t.typoutput, t.typlen, t.typalign, t.typcategory) END,
-  'grants ' || {_acl("t.typacl", "T", "t.typowner")})
+  'grants ' || {acl("t.typacl", "T", "t.typowner")})
 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-WHERE (t.typtype IN ('e', 'd', 'r', 'b') AND t.typelem = 0 OR t.typtype = 'c' AND EXISTS
+WHERE (t.typtype IN ('e', 'd', 'r', 'b', 'p') AND t.typelem = 0 OR t.typtype = 'c' AND EXISTS
     (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')) AND {_SCHEMAS} AND {_own("pg_type", "t.oid")}
   AND NOT (t.typtype = 'b' AND t.typname ~ '^_')
 """
@@ -221,12 +222,12 @@ FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 
 STATISTICS_SQL = f"""
 SELECT format('statistics %I.%I', n.nspname, s.stxname), concat_ws('; ', pg_get_statisticsobjdef(s.oid),
-  'owner ' || {_owner("s.stxowner")}, 'target ' || nullif(coalesce(s.stxstattarget, -1), -1))
+  'owner ' || {owner("s.stxowner")}, 'target ' || nullif(coalesce(s.stxstattarget, -1), -1))
 FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE {_SCHEMAS}
 """
 
 DEFAULT_GRANTS_SQL = f"""
-SELECT format('default grants of %s on %s%s', {_owner("d.defaclrole")}, d.defaclobjtype,
+SELECT format('default grants of %s on %s%s', {owner("d.defaclrole")}, d.defaclobjtype,
   coalesce(' in ' || n.nspname, '')),
   (SELECT string_agg(CASE x.grantee WHEN 0 THEN 'public' WHEN {_SELF} THEN '@self'
      ELSE pg_get_userbyid(x.grantee)::text END || '=' || x.privilege_type
@@ -238,12 +239,12 @@ WHERE n.oid IS NULL OR ({_SCHEMAS})
 
 EVENT_TRIGGERS_SQL = f"""
 SELECT format('event trigger %I', e.evtname), concat_ws('; ', e.evtevent, e.evtfoid::regproc, e.evtenabled,
-  'owner ' || {_owner("e.evtowner")}, array_to_string(e.evttags, ', '))
+  'owner ' || {owner("e.evtowner")}, array_to_string(e.evttags, ', '))
 FROM pg_event_trigger e WHERE {_own("pg_event_trigger", "e.oid")}
 """
 
 PUBLICATIONS_SQL = f"""
-SELECT format('publication %I', p.pubname), concat_ws('; ', 'owner ' || {_owner("p.pubowner")},
+SELECT format('publication %I', p.pubname), concat_ws('; ', 'owner ' || {owner("p.pubowner")},
   CASE WHEN p.puballtables THEN 'all tables' END,
   concat_ws(' ', 'insert ' || p.pubinsert, 'update ' || p.pubupdate, 'delete ' || p.pubdelete, 'truncate ' ||
     p.pubtruncate, CASE WHEN p.pubviaroot THEN 'via root' END, 'generated ' || (to_jsonb(p) ->> 'pubgencols')),
@@ -256,6 +257,12 @@ SELECT format('publication %I', p.pubname), concat_ws('; ', 'owner ' || {_owner(
 FROM pg_publication p
 """
 
+#: That they are there: options are only shown to superusers and to the user itself.
+USER_MAPPINGS_SQL = """
+SELECT format('user mapping of %s on server %I', CASE usename WHEN current_user THEN '@self' ELSE usename END, srvname),
+  '' FROM pg_user_mappings
+"""
+
 #: Kinds that seldom occur: that they are there, who owns them, and what is easily said of them.
 OTHERS_SQL = f"""
 SELECT i.type || ' ' || i.identity, concat_ws('; ', 'owner ' || {_OWNER.format("o.owner")}, o.said)
@@ -263,7 +270,11 @@ FROM (
   SELECT 'pg_operator'::regclass AS class, oid, oprowner AS owner, concat_ws(' ', oprcode, oprcom::regoperator,
     oprnegate::regoperator, oprrest, oprjoin, oprcanmerge, oprcanhash) AS said FROM pg_operator
   UNION ALL SELECT 'pg_opclass'::regclass, oid, opcowner, concat_ws(' ', opcintype::regtype, opcdefault) FROM pg_opclass
-  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfowner, NULL FROM pg_opfamily
+  UNION ALL SELECT 'pg_opfamily'::regclass, oid, opfowner, (SELECT string_agg(said, ', ' ORDER BY said COLLATE "C")
+    FROM (SELECT concat_ws(' ', amopstrategy, amopopr::regoperator, nullif(amopsortfamily, 0)) AS said FROM pg_amop
+        WHERE amopfamily = f.oid
+      UNION ALL SELECT concat_ws(' ', 'support', amprocnum, amproclefttype::regtype, amprocrighttype::regtype,
+        amproc::regprocedure) FROM pg_amproc WHERE amprocfamily = f.oid) members) FROM pg_opfamily f
   UNION ALL SELECT 'pg_cast'::regclass, oid, NULL, concat_ws(' ', castfunc::regprocedure, castcontext, castmethod)
     FROM pg_cast
   UNION ALL SELECT 'pg_collation'::regclass, oid, collowner,
@@ -276,11 +287,11 @@ FROM (
   UNION ALL SELECT 'pg_ts_parser'::regclass, oid, NULL, NULL FROM pg_ts_parser
   UNION ALL SELECT 'pg_ts_template'::regclass, oid, NULL, NULL FROM pg_ts_template
   UNION ALL SELECT 'pg_language'::regclass, oid, lanowner, concat_ws(' ', lanpltrusted, 'grants', (
-    {_acl("lanacl", "l", "lanowner")})) FROM pg_language
+    {acl("lanacl", "l", "lanowner")})) FROM pg_language
   UNION ALL SELECT 'pg_foreign_data_wrapper'::regclass, oid, fdwowner, concat_ws(' ', fdwoptions::text, 'grants', (
-    {_acl("fdwacl", "F", "fdwowner")})) FROM pg_foreign_data_wrapper
+    {acl("fdwacl", "F", "fdwowner")})) FROM pg_foreign_data_wrapper
   UNION ALL SELECT 'pg_foreign_server'::regclass, oid, srvowner, concat_ws(' ', srvtype, srvversion, srvoptions::text,
-    'grants', ({_acl("srvacl", "S", "srvowner")})) FROM pg_foreign_server
+    'grants', ({acl("srvacl", "S", "srvowner")})) FROM pg_foreign_server
   UNION ALL SELECT 'pg_am'::regclass, oid, NULL, amhandler::text FROM pg_am
   UNION ALL SELECT 'pg_transform'::regclass, oid, NULL, NULL FROM pg_transform
 ) o, LATERAL pg_identify_object(o.class, o.oid, 0) i
@@ -324,6 +335,7 @@ QUERIES = (
     DEFAULT_GRANTS_SQL,
     EVENT_TRIGGERS_SQL,
     PUBLICATIONS_SQL,
+    USER_MAPPINGS_SQL,
     OTHERS_SQL,
     SETTINGS_SQL,
     COMMENTS_SQL,

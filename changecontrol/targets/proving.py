@@ -122,7 +122,7 @@ class Proof:
         self.undone = self.bench.shoot("rollback", since=before)
         assert self.after is not None  # forward came first
         self._touched |= before.written(self.after) | before.written(self.undone)
-        found = snapshot.differences(before.catalog, self.undone.catalog)
+        found = before.differences(self.undone)
         self.differences = found.to_json()
         self.lost = list(lost_between(before, self.undone))
         self.sequences = moved(before, self.undone)
@@ -155,7 +155,7 @@ class Proof:
         if ran.sentence:
             return Prefix(count, Verdict.ROLLBACK_FAILED, error=ran.sentence)
         now = self.bench.shoot(f"prefix {count}", since=base)
-        found, gone = snapshot.differences(base.catalog, now.catalog), lost_between(base, now)
+        found, gone = base.differences(now), lost_between(base, now)
         self.lost += [f"After step {count} alone: {one}" for one in gone]
         verdict = _verdict(found)
         error = " ".join(found.said[:5]) if verdict not in RESTORES else ""
@@ -174,7 +174,7 @@ class Proof:
         self._dirty = self._dirty or (bool(ran.sentence) and not ran.untouched)
         if not ran.sentence:
             self.again = self.bench.shoot("again", since=self.undone, rows=False)
-            found = snapshot.differences(self.after.catalog, self.again.catalog)
+            found = self.after.differences(self.again)
             self.again_differences = found.to_json()
             if found and self.verdict in RESTORES:
                 self.verdict = Verdict.REAPPLY_DIFFERS
@@ -197,8 +197,8 @@ class Proof:
         """What forward did to the catalog: the lists of Differences.to_json, and both definitions of each name."""
         if self.before is None or self.after is None:
             return {}
-        was, now = self.before.catalog.objects, self.after.catalog.objects
-        found = snapshot.differences(self.before.catalog, self.after.catalog).to_json()
+        was, now = self.before.objects, self.after.objects
+        found = self.before.differences(self.after).to_json()
         names = [*found["missing"], *found["extra"], *found["changed"], *found["order_only"]]
         return {**found, "definitions": {name: [was.get(name, ""), now.get(name, "")] for name in names}}
 

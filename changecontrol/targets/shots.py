@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
 
-from changecontrol.targets import snapshot
+from changecontrol.targets import snapshot, surroundings
 from changecontrol.targets.data_digests import TableDigest, data, lost, sequences
 
 #: What tells that nothing wrote to a table: its file, its counters of changed rows, its columns. Rows that were there
@@ -26,31 +26,29 @@ WHERE c.relkind = 'r' AND c.relpersistence <> 't'
     AND d.deptype = 'e')
 """
 
-_ROLES_SQL = """
-SELECT format('role %%I', r.rolname), concat_ws(' ',
-  CASE WHEN r.rolsuper THEN 'superuser' END, CASE WHEN NOT r.rolinherit THEN 'noinherit' END,
-  CASE WHEN r.rolcreaterole THEN 'createrole' END, CASE WHEN r.rolcreatedb THEN 'createdb' END,
-  CASE WHEN r.rolcanlogin THEN 'login' END, CASE WHEN r.rolreplication THEN 'replication' END,
-  CASE WHEN r.rolbypassrls THEN 'bypassrls' END, CASE WHEN r.rolconnlimit <> -1 THEN 'limit ' || r.rolconnlimit END,
-  'valid until ' || r.rolvaliduntil,
-  'settings ' || (SELECT string_agg(s, ', ' ORDER BY s) FROM pg_db_role_setting d, unnest(d.setconfig) s
-    WHERE d.setrole = r.oid),
-  'member of ' || (SELECT string_agg(g.rolname, ', ' ORDER BY g.rolname) FROM pg_auth_members m
-    JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid))
-FROM pg_roles r WHERE r.rolname = ANY (%s)
-"""
-
 Mark = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """`data` holds the tables that have rows; `marks` every table, to tell later which of them was written to."""
+    """`data` holds the tables that have rows; `marks` every table, to tell later which of them was written to; `beside`
+    what is no part of the catalog's fingerprint."""
 
     catalog: snapshot.Catalog
     marks: Mapping[str, Mark] = field(default_factory=dict)
     data: Mapping[str, TableDigest] = field(default_factory=dict)
     sequences: Mapping[str, int | None] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def objects(self) -> dict[str, str]:
+        """The catalog's objects, and what is beside them."""
+        return {**self.catalog.objects, **self.beside}
+
+    def differences(self, later: Shot) -> snapshot.Differences:
+        """What sets the later moment's objects apart from these."""
+        was, now = (replace(one.catalog, objects=one.objects) for one in (self, later))
+        return snapshot.differences(was, now)
 
     def written(self, later: Shot) -> set[str]:
         """Tables of this moment that were written to, altered or dropped until the later one."""
@@ -67,18 +65,16 @@ def shoot(
     `rows` no row is read.
     """
     catalog = snapshot.catalog(conn)
-    if roles:
-        found = conn.execute(_ROLES_SQL, (list(roles),)).fetchall()
-        catalog = snapshot.Catalog({**catalog.objects, **dict(found)}, catalog.order, catalog.major)
+    beside = surroundings.read(conn, roles)
     marks = marked(conn)
     if not rows:
-        return Shot(catalog, marks)
+        return Shot(catalog, marks, beside=beside)
     filled = {name for name, mark in marks.items() if mark[2]}
     kept = {name for name in filled if since is not None and since.marks.get(name) == marks[name]}
     known = {name: since.data[name] for name in kept if since and name in since.data}
     fresh = data(conn, by_column=True, tables=filled - kept) if filled - kept else {}
     found_rows = {name: digest for name, digest in {**known, **fresh}.items() if digest.rows}
-    return Shot(catalog, marks, found_rows, sequences(conn))
+    return Shot(catalog, marks, found_rows, sequences(conn), beside)
 
 
 def marked(conn: psycopg.Connection[Any]) -> dict[str, Mark]:

@@ -109,7 +109,7 @@ def catalog(conn: psycopg.Connection[Any]) -> Catalog:
     """Read the catalog in one READ ONLY snapshot. The connection must be outside a transaction.
 
     Left out: schema changecontrol, system schemas, members of extensions, roles (they belong to the whole cluster),
-    subscriptions, user mappings and security labels (only superusers may read them).
+    subscriptions, options of user mappings and security labels (only superusers may read them).
     """
     objects: dict[str, str] = {}
     with reading(conn):

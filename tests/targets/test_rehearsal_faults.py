@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from changecontrol.rules.certificate import Verdict
-from changecontrol.targets.connection import Where
+from changecontrol.targets import snapshot
+from changecontrol.targets.connection import Where, connect
 from tests.targets.rehearsals import begin, rehearsed
 
 BASE = """
@@ -30,6 +31,9 @@ CREATE PUBLICATION news FOR TABLE site;
 CREATE FUNCTION watch() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$;
 CREATE EVENT TRIGGER watching ON ddl_command_end EXECUTE FUNCTION watch();
 CREATE AGGREGATE total(int) (sfunc = int4pl, stype = int);
+CREATE OPERATOR FAMILY clinic.g USING btree;
+CREATE FOREIGN DATA WRAPPER away;
+CREATE SERVER far FOREIGN DATA WRAPPER away;
 CREATE RULE keep AS ON DELETE TO child DO INSTEAD NOTHING;
 COMMENT ON TABLE site IS 'Places.';
 INSERT INTO site VALUES (1, 'North', 'x'), (2, 'South', NULL);
@@ -170,6 +174,33 @@ FORGOTTEN: dict[str, tuple[str, str, str]] = {
         " msfunc = int4pl, minvfunc = int4mi, mstype = int);",
         "aggregate public.total(integer)",
     ),
+    "a member of an operator family": (
+        "CREATE OPERATOR FAMILY clinic.f USING btree; ALTER OPERATOR FAMILY clinic.g USING btree ADD OPERATOR"
+        " 1 <(int4,int8);",
+        "DROP OPERATOR FAMILY clinic.f USING btree;",
+        "operator family clinic.g USING btree",
+    ),
+    "a user mapping": (
+        "CREATE USER MAPPING FOR CURRENT_USER SERVER far;",
+        NOTHING,
+        "user mapping of @self on server far",
+    ),
+    "a grant on the database": (
+        "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO PUBLIC', current_database()); END $$;",
+        NOTHING,
+        "database",
+    ),
+    "a grant on the system's function": (
+        "REVOKE EXECUTE ON FUNCTION pg_sleep(float8) FROM PUBLIC;",
+        NOTHING,
+        "grants on function pg_catalog.pg_sleep(double precision)",
+    ),
+    "a large object": ("SELECT lo_create(0);", NOTHING, "large objects"),
+    "a role made in a DO block": (
+        "DO $$ BEGIN IF to_regrole('rehearsal_fault') IS NULL THEN CREATE ROLE rehearsal_fault; END IF; END $$;",
+        NOTHING,
+        "role rehearsal_fault",
+    ),
     "a role": ("CREATE ROLE rehearsal_fault NOLOGIN;", NOTHING, "role rehearsal_fault"),
     "a user": ("CREATE USER rehearsal_fault;", NOTHING, "role rehearsal_fault"),
     "membership in a role": (
@@ -289,6 +320,19 @@ def test_another_meaning_is_not_called_spelling(where: Where, what: str) -> None
 @pytest.mark.parametrize("what", FORGOTTEN)
 def test_what_a_rollback_forgets_is_named(older: Where, what: str) -> None:
     forgotten(older, what)
+
+
+def test_what_is_beside_the_schema_is_no_part_of_its_fingerprint(where: Where) -> None:
+    """Production's fingerprint has no roles in it, and the gate compares the two."""
+    found = rehearsed(where, BASE, "GRANT pg_monitor TO CURRENT_USER;", "REVOKE pg_monitor FROM CURRENT_USER;")
+    with connect(where, application_name="x") as session:
+        assert found.fingerprints["rollback"] == found.fingerprints["before"] == snapshot.catalog(session).digest
+
+
+def test_rights_that_are_given_back_are_no_difference(where: Where) -> None:
+    forward = "REVOKE EXECUTE ON FUNCTION pg_sleep(float8) FROM PUBLIC; SELECT lo_create(4711);"
+    back = "GRANT EXECUTE ON FUNCTION pg_sleep(float8) TO PUBLIC; SELECT lo_unlink(4711);"
+    assert rehearsed(where, BASE, forward, back).verdict is Verdict.EXACT
 
 
 @pytest.mark.parametrize("what", ESSENTIAL)
