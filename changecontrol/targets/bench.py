@@ -72,8 +72,11 @@ class Bench:
         """Have the copy restored; nobody may be connected to it meanwhile."""
         self.guard.forget()
         self._seats.close()
+        left = 0 if self.guard.reached else self.guard.remaining_s
         with self._timed("restore"):
             restore()
+        if left:
+            self.guard.allow(left)  # making a copy is our work, not the script's
 
     @property
     def session(self) -> Session:

@@ -56,20 +56,29 @@ class Guard:
 
     def __init__(self, where: Where, limits: RehearsalLimits, stop: Callable[[], str | None]) -> None:
         self.where, self.limits = where, limits
-        self.reached, self.asked = "", ""
+        self.asked = ""
         self._there = 0  # what the copy took before anything ran on it
         self._stop, self._session = stop, None
-        self._ends = time.monotonic() + limits.seconds
         self._looked = time.monotonic()
-        self._timer = threading.Timer(limits.seconds + _PATIENCE_S, self._end_sessions)
+        self.allow(limits.seconds)
+
+    _session: Session | None
+    _timer: threading.Timer | None = None
+
+    def allow(self, seconds: float) -> None:
+        """Let what runs from now on take so long, whatever was reached before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.reached = ""
+        self._ends = time.monotonic() + seconds
+        self._timer = threading.Timer(seconds + _PATIENCE_S, self._end_sessions)
         self._timer.daemon = True
         self._timer.start()
 
-    _session: Session | None
-
     def close(self) -> None:
         """End the watching."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self.forget()
 
     def forget(self) -> None:

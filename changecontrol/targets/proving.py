@@ -12,15 +12,16 @@ from changecontrol.rules.observed import Observed
 from changecontrol.rules.script import Script
 from changecontrol.targets import generating, oddities, snapshot, touching
 from changecontrol.targets.bench import RAISED, Bench
+from changecontrol.targets.limiting import CopyLost
 from changecontrol.targets.shots import Shot, lost_between, marked, moved
 
 
 class RowsInTheWay(Exception):
-    """The migration does not bear the rows that were generated; the message says why."""
+    """The migration does not bear the rows that were generated, or `needed` them; the message says why."""
 
-    def __init__(self, sentence: str, sqlstate: str) -> None:
-        super().__init__(f"generated rows are refused: {sentence}")
-        self.sqlstate = sqlstate
+    def __init__(self, sentence: str, sqlstate: str, *, needed: bool = False) -> None:
+        super().__init__(f"generated rows are {'needed' if needed else 'refused'}: {sentence}")
+        self.sqlstate, self.needed = sqlstate, needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,9 @@ class Proof:
         elif self._rows_there and not self._dirty:
             self._cleared()
         ran = self.bench.run(self.scripts.forward, "forward again")
+        if ran.sentence and self.generated and not self._rows_there and self.verdict in RESTORES:
+            self._dirty = self._dirty or not ran.untouched
+            raise RowsInTheWay(ran.sentence, ran.sqlstate, needed=True)  # does the first time fail as well without?
         said = ran.sentence or self._verify("again")
         self._applied = not ran.sentence
         self._dirty = self._dirty or (bool(ran.sentence) and not ran.untouched)
@@ -190,8 +194,16 @@ class Proof:
         if not self._dirty and not self._rows_there and (self._applied or self.after is None):
             return
         self.make_anew()
-        if self.after is not None:
-            self.bench.run(self.scripts.forward, "forward, to leave it applied")
+        if self.after is None:
+            return
+        self.bench.guard.allow(self.bench.guard.limits.seconds)  # it may be the rollback that took too long
+        ran = self.bench.run(self.scripts.forward, "forward, to leave it applied")
+        if ran.sentence:  # something was left that no comparison sees, such as a role
+            self._dirty = True
+            self.make_anew()
+            ran = self.bench.run(self.scripts.forward, "forward, to leave it applied")
+        if ran.sentence:
+            raise CopyLost(sentence=ran.sentence)
 
     def changed(self) -> dict[str, Any]:
         """What forward did to the catalog: the lists of Differences.to_json, and both definitions of each name."""

@@ -92,7 +92,7 @@ def _prove(bench: Bench, scripts: Scripts, restore: Callable[[], None], rows: in
         except RowsInTheWay as refused:
             proof.make_anew()
             bench.passes.clear()
-            way = way.easier(refused.sqlstate)
+            way = _Way(0) if refused.needed else way.easier(refused.sqlstate)
             not_generated = {**proof.not_generated, **dict.fromkeys(proof.generated, str(refused))}
 
 

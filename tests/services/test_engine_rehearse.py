@@ -198,3 +198,30 @@ def test_a_name_that_is_no_text_is_one_refusal(tmp_path: Path, server: Cluster) 
     told = rehearse(folder=tmp_path, server=server.dsn()).value["migrations"]
     assert [one["verdict"] for one in told] == ["no_rollback", "refused"]
     assert "The name of 002_Troms\\xf8.sql is not UTF-8" in told[1]["sentence"]
+
+
+def test_what_goes_on_too_long_or_locks_out_is_one_verdict(tmp_path: Path, server: Cluster) -> None:
+    login = (
+        "CREATE FUNCTION no() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no login'; END $$;"
+        " CREATE EVENT TRIGGER no ON login EXECUTE FUNCTION no();"
+    )
+    engine_folders.write(
+        tmp_path,
+        **{
+            "001_loops_back": "CREATE TABLE t (id int PRIMARY KEY);",
+            "rollback__001_rollback": "DO $$ BEGIN LOOP NULL; END LOOP; END $$;",
+            "002_needs_it": "ALTER TABLE t ADD name text;",
+            "rollback__002_rollback": "ALTER TABLE t DROP name;",
+            "003_needs_rows": "DO $$ BEGIN IF NOT EXISTS (SELECT FROM t) THEN RAISE 'no rows'; END IF; END $$;",
+            "rollback__003_rollback": "SELECT 1;",
+            "004_locks_out": login,
+            "rollback__004_rollback": "DROP EVENT TRIGGER no; DROP FUNCTION no();",
+            "005_finds_it_locked": "SELECT 1;",
+            "rollback__005_rollback": "SELECT 1;",
+        },
+    )
+    told = rehearse(folder=tmp_path, server=server.dsn(), seconds=6).value["migrations"]
+    found = [one["verdict"] for one in told]
+    assert found == ["rollback_failed", "exact", "forward_failed", "exact", "forward_failed"], told
+    assert "took longer" in told[0]["sentence"] and "no rows" in told[2]["sentence"]
+    assert databases(server) == []

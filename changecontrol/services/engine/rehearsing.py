@@ -21,12 +21,13 @@ from changecontrol.services.engine.applying import OnMigration
 from changecontrol.services.engine.base import Folder, OnEvent, Report, reaching, read_folder, where_of
 from changecontrol.services.engine.linting import refusals, severe, squawked
 from changecontrol.targets.bench import Bench, Ran
-from changecontrol.targets.connection import Where
+from changecontrol.targets.connection import Where, connect
 from changecontrol.targets.limiting import CopyLost, RehearsalLimits, RehearsalStopped
 from changecontrol.targets.mirroring import Mirror
 from changecontrol.targets.rehearsal import rehearse as prove
 from changecontrol.targets.sandbox import sandbox, sweep
 from changecontrol.targets.seats import Seats
+from changecontrol.targets.unreachable import TargetUnreachable
 
 
 def rehearse(
@@ -60,7 +61,7 @@ def rehearse(
                 Mirror(where, work, seats=seats, limits=limits, on_event=on_event, stop=stop) as mirror,
             ):
                 squawk = squawked(found, found.migrations)
-                course = _Course(found, work, seats, mirror, limits, on_event, stop, squawk)
+                course = _Course(found, where, work, seats, mirror, limits, on_event, stop, squawk)
                 for migration in _within(found, only):
                     proven = not only or migration.number in only
                     one = course.prove(migration) if proven else course.pass_over(migration)
@@ -86,6 +87,7 @@ class _Course:
     """One pass through the folder."""
 
     folder: Folder
+    server: Where
     work: Where
     seats: Seats
     mirror: Mirror
@@ -156,7 +158,16 @@ class _Course:
         )
 
     def _broken(self, migration: Gathered, forward: Script, error: Exception) -> Certificate:
-        said = error.sentence if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+        try:
+            return self._picked_up(migration, forward, _said(error))
+        except RehearsalStopped:
+            raise
+        except (Refused, psycopg.Error) as again:
+            connect(self.server, application_name="rehearsal").close()  # a server that is gone is the end of it
+            return self._refused(migration, f"{migration.file} could not be rehearsed. {_said(again)}")
+
+    def _picked_up(self, migration: Gathered, forward: Script, said: str) -> Certificate:
+        """Put forward alone on a new copy, after what broke the rehearsal."""
         self._restore()
         ran = self._forward(forward)
         if not ran.sentence:
@@ -173,6 +184,8 @@ class _Course:
             return bench.run(forward, "forward")
         except CopyLost as lost:
             return Ran(str(lost.details["sentence"]))
+        except TargetUnreachable as locked:  # an earlier one lets nobody in any more
+            return Ran(locked.sentence)
         finally:
             bench.close()
             self.seats.hand_on([forward])
@@ -193,6 +206,10 @@ class _Course:
 
     def _basis(self) -> Basis:
         return Basis("migrations", preceded_by=tuple(self.applied))
+
+
+def _said(error: Exception) -> str:
+    return error.sentence if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
 
 
 def _told(folder: Folder, migration: Gathered, certificate: Certificate) -> dict[str, Any]:
