@@ -85,7 +85,15 @@ _OTHER_DATABASE = {
     "CreateSubscriptionStmt": "CREATE SUBSCRIPTION",
     "DropSubscriptionStmt": "DROP SUBSCRIPTION",
 }
-_READING = ("standard_conforming_strings", "client_encoding", "backslash_quote", "names")
+#: Settings that change how text is read, with the values they have anyway: a dump begins by setting them so.
+_READING = {
+    "standard_conforming_strings": ("on", "true", "yes", "1"),
+    "client_encoding": ("utf8", "utf-8", "unicode"),
+    "backslash_quote": ("safe_encoding",),
+    "names": (),
+}
+#: What makes or drops a slot: one that is left keeps the server's log for ever, and its database from being dropped.
+_SLOTS = re.compile(rb"pg_(?:create|copy|drop)_(?:physical_|logical_)?replication_slot")
 _LEDGER_IN_STRING = re.compile(
     rb"(?<!\w)\"?changecontrol\"?\.[\"\w]|\bschema\s+(if\s+exists\s+)?\"?changecontrol\b", re.I
 )
@@ -99,7 +107,7 @@ def refuse_statement(raw: Raw) -> None:
     if raw.kind == "CopyStmt":
         through_client = not raw.node.filename and not raw.node.is_program
         raise (CopyThroughClient if through_client else CopyOnServer)(raw.text, raw.start)
-    if raw.kind == "VariableSetStmt" and raw.node.name.lower() in _READING:
+    if raw.kind == "VariableSetStmt" and _reads_otherwise(raw.node):
         raise ChangesHowTextIsRead(raw.text, raw.start, name=raw.node.name)
     if ("&" in raw.sql or "\\" in raw.sql) and any(_is_ledger(found) for found in walk(raw.node)):
         raise NamesLedger(raw.text, raw.start)  # a spelling that the words do not show: U&"\0063hange…"
@@ -107,6 +115,14 @@ def refuse_statement(raw: Raw) -> None:
         what = _ends_transaction(code_of(raw.node))
         if what:
             raise CommitInsideCode(raw.text, raw.start, what=what)
+
+
+def _reads_otherwise(node: Any) -> bool:
+    usual = _READING.get(node.name.lower())
+    if usual is None:
+        return False
+    values = [found.sval.sval if found.HasField("sval") else str(found.ival.ival) for found in find(node, "A_Const")]
+    return not (len(values) == 1 and values[0].lower() in usual)
 
 
 def _is_ledger(node: Any) -> bool:
@@ -152,7 +168,9 @@ def _ends_transaction(code: str) -> str:
 
 
 def refuse_words(text: Text, seen: Sequence[Token]) -> None:
-    """Raise NamesLedger, OtherDatabase or SessionWide for words in code, wherever they stand outside of comments."""
+    """Raise NamesLedger, OtherDatabase, ServerWide or SessionWide for words in code, wherever they stand outside of
+    comments.
+    """
     for token in seen:
         if token.kind is TokenKind.DOLLAR:
             tag = token.text.index(b"$", 1) + 1
@@ -169,6 +187,8 @@ def _refuse_word(text: Text, token: Token, offset: int) -> None:
             raise NamesLedger(text, offset)
         if name == b"dblink" or name.startswith(b"dblink_"):
             raise OtherDatabase(text, offset, what="dblink")
+        if _SLOTS.fullmatch(name):
+            raise ServerWide(text, offset, what=f"{name.decode()}()")
         if name == b"pg_advisory_unlock_all":
             raise SessionWide(text, offset, what="pg_advisory_unlock_all()")
     elif token.kind in (TokenKind.STRING, TokenKind.DOLLAR) and (

@@ -22,6 +22,8 @@ STATEMENTS = {
     "PREPARE p AS SELECT 1": "SessionWide",
     "DEALLOCATE ALL": "SessionWide",
     "SELECT pg_advisory_unlock_all()": "SessionWide",
+    "SELECT pg_create_physical_replication_slot('s')": "ServerWide",
+    "DO $$ BEGIN PERFORM pg_drop_replication_slot('s'); END $$": "ServerWide",
     "COPY t FROM STDIN": "CopyThroughClient",
     "COPY t TO STDOUT": "CopyThroughClient",
     "COPY t FROM '/tmp/t.csv'": "CopyOnServer",
@@ -48,6 +50,8 @@ STATEMENTS = {
     "COMMIT AND CHAIN": "CommitAndChain",
     "SET standard_conforming_strings = off": "ChangesHowTextIsRead",
     "SET NAMES 'LATIN1'": "ChangesHowTextIsRead",
+    "SET client_encoding = DEFAULT": "ChangesHowTextIsRead",
+    "RESET standard_conforming_strings": "ChangesHowTextIsRead",
     "SELECT :name": "PsqlVariable",
     "SELECT :'name'": "PsqlVariable",
     "SELEC 1": "SyntaxWrong",
@@ -186,3 +190,10 @@ def test_it_refuses_a_verify_script_that_does_more_than_read(sql: str) -> None:
 
 def test_it_allows_a_local_setting_in_a_verify_script() -> None:
     read("SET LOCAL ROLE clerk; SELECT true AS ok;", direction=Direction.VERIFY)
+
+
+@pytest.mark.parametrize(
+    "text", ["SET client_encoding = 'UTF8'", "SET NAMES 'utf-8'", "SET standard_conforming_strings = on"]
+)
+def test_what_a_dump_begins_with_changes_nothing(text: str) -> None:
+    read(f"{text}; SELECT 1;")
