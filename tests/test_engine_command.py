@@ -204,6 +204,9 @@ def test_it_lints_in_the_formats_of_others(tmp_path: Path) -> None:
     [
         ((), 2, "VERB"),
         (("rehearse",), 2, "DIR"),
+        (("rehearse", "FOLDER", "--server", ""), 2, "must not be empty"),
+        (("rehearse", "FOLDER", "--seconds", "0"), 2, "must be more than 0"),
+        (("lint", "FOLDER", "--only", "two"), 2, "is not a list of numbers"),
         (("rehearse", "/no/such/folder"), 2, "There is no folder /no/such/folder"),
         (("apply", "FOLDER"), 2, "needs a database"),
         (("apply", "FOLDER", "SERVER", "--to", "77"), 2, "no migration 077"),

@@ -78,14 +78,14 @@ def _rehearse(verbs: Any) -> None:
     parser = _verb(verbs, "rehearse", text)
     _folder(parser)
     server = "server on which databases may be created, as a DSN; without it an embedded one is started"
-    parser.add_argument("--server", metavar="DSN", help=server)
+    parser.add_argument("--server", type=_filled, metavar="DSN", help=server)
     parser.add_argument("--major", type=int, choices=MAJORS, help="major version of the embedded server (default 18)")
     parser.add_argument(
         "--only", type=_numbers, default=(), metavar="NNN[,NNN]", help="prove these; the others are applied"
     )
     parser.add_argument("--stop-at-first", action="store_true", help="stop at the first migration that does not pass")
     limit = "seconds one migration may take (default 900)"
-    parser.add_argument("--seconds", type=float, default=900.0, metavar="S", help=limit)
+    parser.add_argument("--seconds", type=_seconds, default=900.0, metavar="S", help=limit)
 
 
 def _apply(verbs: Any) -> None:
@@ -126,6 +126,13 @@ def _fingerprint(verbs: Any) -> None:
     parser.add_argument("--compare", default="", metavar="DSN", help="another database: show what differs there")
 
 
+def _filled(text: str) -> str:
+    """Not what an unset variable leaves: that would silently mean another server."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -133,5 +140,15 @@ def _count(text: str) -> int:
     return number
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return seconds
+
+
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(","))
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 2,5") from None

@@ -97,7 +97,7 @@ def gather(root: Path) -> tuple[list[Gathered], list[Finding]]:
     found = [_one(root, path, numbers, forwards, companions) for path in forwards]
     owned = {path for migration in found for path in migration.files}
     strays = [item for item in naming.examine(entries) if item.file not in owned]
-    return found, [item for item in strays if not _is_folder(entries, item.file) or item.rule == "link-outside"]
+    return found, [item for item in strays if not _is_folder(entries, item.file) or _is_told(item)]
 
 
 def number_of(path: str) -> int | None:
@@ -112,6 +112,11 @@ def _is_forward(path: str) -> bool:
 
 def _is_folder(entries: Sequence[Entry], path: str) -> bool:
     return any(entry.is_folder and entry.path == path for entry in entries)
+
+
+def _is_told(item: Finding) -> bool:
+    """Of a folder: that it lies elsewhere, or that it is named like a migration. Others are nobody's business here."""
+    return item.rule == "link-outside" or number_of(item.file) is not None
 
 
 def _place(path: str) -> tuple[bool, int, str]:

@@ -195,8 +195,11 @@ def test_a_script_that_ends_sessions_fails_alone(tmp_path: Path, server: Cluster
 def test_a_name_that_is_no_text_is_one_refusal(tmp_path: Path, server: Cluster) -> None:
     engine_folders.put(tmp_path, {"001_good.sql": engine_folders.forward("SELECT 1;")})
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/002_Troms\xf8.sql"))).write_text("SELECT 1;")
-    told = rehearse(folder=tmp_path, server=server.dsn()).value["migrations"]
+    (tmp_path / "003_a_folder.sql").mkdir()
+    value = rehearse(folder=tmp_path, server=server.dsn()).value
+    told = value["migrations"]
     assert [one["verdict"] for one in told] == ["no_rollback", "refused"]
+    assert [one["file"] for one in value["findings"]] == ["003_a_folder.sql"]
     assert "The name of 002_Troms\\xf8.sql is not UTF-8" in told[1]["sentence"]
 
 
