@@ -16,10 +16,11 @@ from changecontrol.targets.connection import Session, Where, connect
 
 #: Temporary tables, cursors, sequences' last values, advisory locks: what can be thrown away.
 _TIDY_SQL = "DISCARD TEMP; DISCARD SEQUENCES; CLOSE ALL; SELECT pg_advisory_unlock_all()"
-#: Settings with a name of their own stay known to a session for ever, libraries stay loaded, and what is set for a
-#: role or a database counts from the next session on.
+#: Settings with a name of their own stay known to a session for ever, libraries stay loaded. What is set for a role or
+#: a database, and a trigger on login, count from the next session on.
 _STAYS = re.compile(
-    r"\bset_config\b|\bset\s+(?:session\s+|local\s+)?[\w\"]+\.|\bload\b|\bprepare\b|\balter\s+(?:role|user|database)\b",
+    r"\bset_config\b|\bset\s+(?:session\s+|local\s+)?[\w\"]+\.|\bload\b|\bprepare\b"
+    r"|\bevent\s+trigger\b|\balter\s+(?:role|user|database)\b",
     re.I,
 )
 

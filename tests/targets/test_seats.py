@@ -48,6 +48,7 @@ def test_what_belongs_to_a_session_is_thrown_away(seats: Seats) -> None:
         'SET LOCAL "app"."person" = \'Ada\';',
         "DO $$ BEGIN SET SESSION app.person = 'Ada'; END $$;",
         "ALTER ROLE CURRENT_USER SET work_mem = '1MB';",
+        "CREATE EVENT TRIGGER hello ON login EXECUTE FUNCTION hello();",
         "DO $x$ BEGIN EXECUTE $$LOAD 'plpgsql'$$; END $x$;",
         "DO $x$ BEGIN EXECUTE $$PREPARE mine AS SELECT 1$$; END $x$;",
     ],
