@@ -112,7 +112,7 @@ def _lock(
         return f"{said} here, held until the step commits, {then}; {waits} that long."
     doing = f" while {doing}" if doing else ""
     if polite or held < UNNOTICED_MS:
-        return f"{said}{doing}, nobody waits."
+        return f"{said}{doing}, {'nobody waits' if polite else 'too short to notice'}."
     until = ", held until the step commits" if held - observed.ms > UNNOTICED_MS else ""
     return f"{said}{doing}{until}; {waits} that long."
 

@@ -197,7 +197,7 @@ def _tell(run: Run, walk: Walk) -> None:
     rate, left = walk.rate, max(walk.total - walk.rows, 0)
     run.watch.emit(
         "progress",
-        f"Batch {walk.batch}: {walk.rows} of {walk.total} rows, key {walk.key}.",
+        f"Batch {walk.batch:,}: {walk.rows:,} of {walk.total:,} rows, key {walk.key}.",
         rows=walk.rows,
         total=walk.total,
         rate=round(rate, 1),

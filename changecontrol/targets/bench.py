@@ -124,7 +124,7 @@ class Bench:
                 session,
                 script=script,
                 order=self._order(script),
-                on_event=self.on_event,
+                on_event=lambda event: self._told(name, event),
                 stop=self.guard.stop,
                 limits=Limits(lock_ms=5000, deadline_s=self.guard.remaining_s + 5, look_s=0),
                 observer=self.eye,
@@ -143,6 +143,10 @@ class Bench:
         untouched = failure is not None and outcome.steps_done == 0 and _begins_atomic(script)
         observed = tuple(probe.observed) if probe else ()
         return Ran(entry["error"], failure.sqlstate if failure else "", untouched, observed)
+
+    def _told(self, name: str, event: Event) -> None:
+        """Say of what happens in which pass it does: forward comes more than once."""
+        self.on_event(replace(event, text=f"{name[:1].upper()}{name[1:]}: {event.text}"))
 
     def verify(self, script: Script, name: str, *, expect_failure: bool = False) -> VerifyResult:
         """Ask the verify script."""

@@ -55,7 +55,9 @@ def verify(conn: Session, *, script: Script, expect_failure: bool = False, timeo
             else (f"{script.file} still passes after the rollback: what it looks for is still there.")
         )
         return VerifyResult(bool(failed), tuple(rows), said)
-    return VerifyResult(not failed, tuple(rows), failed or f"{script.file} passed with {len(rows)} answers.")
+    return VerifyResult(
+        not failed, tuple(rows), failed or f"{script.file} passed with {len(rows)} answer{'s'[: len(rows) != 1]}."
+    )
 
 
 def check(conn: Session, *, name: str, sql: str | bytes, timeout_s: int = 300) -> list[CheckRow]:

@@ -97,7 +97,9 @@ def run(
 
 def _run(run: Run, may_continue: Callable[[], bool | str | None], reconnect: Callable[[], Session]) -> Outcome:
     total = len(run.script.steps)
-    run.watch.emit("run_started", f"{run.script.file}: {total} steps, {len(run.done)} done before.", steps=total)
+    run.watch.emit(
+        "run_started", f"{run.script.file}: {total} step{'s'[: total != 1]}, {len(run.done)} done before.", steps=total
+    )
     ended: State = "succeeded"
     failure: Failure | None = None
     try:

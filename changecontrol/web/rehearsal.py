@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -46,6 +47,9 @@ def _page(request: HttpRequest, change: ChangeRequest, **more: Any) -> HttpRespo
     shown = _shown(request, change, every)
     asked, refused = rehearsing.waiting(change), rehearsing.refused(change)
     duties = duties_of(request)
+    if asked is not None:  # what was asked for is not owed any more
+        left = [act for act in context["frame"].actions if act.key != "rehearse"]
+        context["frame"] = replace(context["frame"], actions=left)
     context |= {
         "every": every[:LISTED],
         "older": max(0, len(every) - LISTED),

@@ -8,6 +8,7 @@ from typing import Any
 from changecontrol.rules import extrapolation, figures
 from changecontrol.rules.certificate import Verdict
 from changecontrol.rules.observed import BLOCKS_WRITERS, STRENGTH, Observed
+from changecontrol.web import saying
 from changecontrol.web.certificates import listing, mapping, milliseconds, number, sizes, text, texts, whole
 
 #: how a verdict is headed, and its icon; the certificate's own sentence follows
@@ -30,6 +31,10 @@ PASSES = (
     ("rollback", "Rollback", "arrow-back-up", "before"),
     ("again", "Forward again", "arrow-right", "forward"),
 )
+#: why nothing is lost: rows were compared, or there were none that the script could have changed
+NO_ROWS = "None: what happens to data was not exercised."
+SAME_ROWS = "Every row was the same after the rollback."
+UNTOUCHED = "It touches no table that was there before, so there was no row to lose."
 SAME = {"before": "as before", "forward": "as after the first"}
 BASES = {
     "schema": "the schema of {of}, without its rows",
@@ -83,7 +88,7 @@ def bars(certificate: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _pass(name: Any) -> str:
     said = text(name).replace("_", " ")
-    return "again" if said.endswith("again") else said
+    return "again" if said == "forward again" else said
 
 
 def bare(relation: str) -> str:
@@ -118,7 +123,7 @@ def locks(found: Sequence[Observed]) -> list[dict[str, Any]]:
         row["waits"] = waits(row["mode"])
         row["blocks"] = STRENGTH.get(row["mode"], 0) >= BLOCKS_WRITERS
         row["took"] = figures.duration(row["held"]) if row["held"] is not None else "not measured"
-        row["numbers"] = ", ".join(str(at) for at in dict.fromkeys(row["numbers"]))
+        row["numbers"] = saying.numbers(row["numbers"])
     return sorted(rows.values(), key=lambda row: (-STRENGTH.get(row["mode"], 0), -(row["held"] or 0), row["relation"]))
 
 
@@ -151,7 +156,8 @@ def data(certificate: Mapping[str, Any]) -> dict[str, Any]:
     """Return what became of the rows: kept, lost, or not exercised and why."""
     lossless = certificate.get("lossless")
     if lossless is True:
-        said = ("ok", "circle-check", "No data is lost.", "Every row was the same after the rollback.", "")
+        kept = UNTOUCHED if not mapping(mapping(certificate.get("basis")).get("rows")) else SAME_ROWS
+        said = ("ok", "circle-check", "No data is lost.", kept, "")
     elif lossless is False:
         said = ("warn", "alert-triangle", "The rollback loses data.", "", "lost")
     else:
@@ -195,6 +201,15 @@ def basis(certificate: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "facts": [(label, said) for label, said in facts if said],
         "rows": rows,
-        "empty": [(bare(table), text(why)) for table, why in mapping(found.get("not_generated")).items()],
+        "empty": _empty(mapping(found.get("not_generated"))),
+        "no_rows": NO_ROWS if certificate.get("lossless") is None else UNTOUCHED,
         "not_comparable": text(found.get("not_comparable")),
     }
+
+
+def _empty(found: Mapping[str, Any]) -> list[tuple[list[str], str]]:
+    """Return the tables that stayed empty, those with the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for table, why in found.items():
+        reasons.setdefault(text(why), []).append(bare(table))
+    return [(tables, why) for why, tables in reasons.items()]

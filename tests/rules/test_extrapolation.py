@@ -24,7 +24,7 @@ def locked(mode: str = "ACCESS EXCLUSIVE", held: float = 4.0, table: str = "publ
 
 
 def test_it_says_that_nobody_waits_for_a_moment() -> None:
-    assert sentences(observed(**locked()), SIZES) == ["ACCESS EXCLUSIVE on record_audit, 4 ms, nobody waits."]
+    assert sentences(observed(**locked()), SIZES) == ["ACCESS EXCLUSIVE on record_audit, 4 ms, too short to notice."]
 
 
 def test_it_extrapolates_a_rewrite_by_bytes_and_says_so() -> None:
@@ -84,7 +84,7 @@ def test_it_counts_what_later_statements_of_the_step_take_there() -> None:
         "10 s on the target; readers and writers wait that long."
     ]
     assert "the statements after it take on the target is not known; readers" in sentences(add, {}, after=[update])[0]
-    assert sentences(observed(**locked()), SIZES, after=[observed(9.0)])[0].endswith("4 ms, nobody waits.")
+    assert sentences(observed(**locked()), SIZES, after=[observed(9.0)])[0].endswith("4 ms, too short to notice.")
     polite = observed(**locked("SHARE UPDATE EXCLUSIVE"))
     assert sentences(polite, SIZES, after=[update])[0].endswith("4 ms, nobody waits.")
 
@@ -143,9 +143,9 @@ def test_it_says_failures_and_switched_off_protection_and_empties() -> None:
         rewrites=("public.record_audit",),
         sizes={"public.record_audit": 8192},
     )
-    assert sentences(empties, SIZES) == [
-        "ACCESS EXCLUSIVE on record_audit, 4 ms while 1.2 million rows of record_audit are thrown away, nobody waits."
-    ]
+    thrown = "1.2 million rows of record_audit are thrown away"
+    said = f"ACCESS EXCLUSIVE on record_audit, 4 ms while {thrown}, too short to notice."
+    assert sentences(empties, SIZES) == [said]
 
 
 def test_it_does_not_call_a_hidden_truncate_a_rewrite() -> None:

@@ -89,7 +89,7 @@ def certificate(script_digest: str = "0" * 64, **changes: Any) -> Certificate:
         "passes": (
             {"name": "forward", "ms": 412.5, "error": ""},
             {"name": "rollback", "ms": 120.0, "error": ""},
-            {"name": "again", "ms": 390.1, "error": ""},
+            {"name": "forward again", "ms": 390.1, "error": ""},
         ),
         "statements": STATEMENTS,
         "verify": {"forward": {"ok": True, "sentence": "Every row says ok."}},

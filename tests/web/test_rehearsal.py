@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from changecontrol.models import ChangeRequest, Errand, Rehearsal, Target
-from changecontrol.rules.certificate import Prefix, Verdict
+from changecontrol.rules.certificate import Basis, Prefix, Verdict
 from changecontrol.services.recording import acting
 from tests.services import certificates, rows
 from tests.web.visitors import client_of
@@ -128,6 +128,42 @@ def test_a_pass_that_failed_says_why_and_the_next_was_not_run(change: ChangeRequ
     body = page(change)
     assert "42P07 relation already exists" in body
     assert body.count("<p>Not run.</p>") == 2
+
+
+def test_a_bar_is_its_script_and_not_what_was_measured_around_it(change: ChangeRequest, staging: Target) -> None:
+    named = (("forward", 2804.2), ("fingerprint forward", 115.3), ("rollback", 72.1), ("verify rollback", 12.2),
+             ("forward again", 2145.9), ("verify again", 21.4), ("fingerprint again", 83.8))  # fmt: skip
+    passes = tuple({"name": name, "ms": ms, "error": ""} for name, ms in named)
+    certificates.rehearsal(change, staging, passes=passes)
+    body = page(change)
+    assert "Forward again: 2.1 s" in body
+    assert "84 ms" not in body
+
+
+def test_a_script_that_touches_no_table_of_before_has_no_row_to_lose(change: ChangeRequest, staging: Target) -> None:
+    certificates.rehearsal(change, staging, basis=Basis(kind="schema", of="staging"), lossless=True)
+    body = page(change)
+    assert body.count("It touches no table that was there before") == 2
+    assert "was not exercised" not in body
+    assert "Every row was the same" not in body
+
+
+def test_tables_that_stayed_empty_for_one_reason_share_it(change: ChangeRequest, staging: Target) -> None:
+    why = "generated rows are refused"
+    basis = Basis(kind="schema", of="staging", not_generated={"public.a": why, "public.b": why})
+    certificates.rehearsal(change, staging, basis=basis)
+    body = page(change)
+    assert "<code>a</code>, <code>b</code> stayed empty" in body
+    assert body.count(why) == 1
+
+
+def test_what_is_asked_for_is_not_offered_again(change: ChangeRequest, staging: Target) -> None:
+    certificates.errand(change, staging, "running", said="looking at staging")
+    body = page(change)
+    assert "Looking at staging" in body
+    assert "One is under way." in body
+    assert "Not rehearsed yet" not in body
+    assert reverse("change-rehearse", args=[change.code]) not in body
 
 
 def test_it_compares_with_the_rehearsal_before(change: ChangeRequest, staging: Target) -> None:
