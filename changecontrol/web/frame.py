@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,7 +110,7 @@ def _acts(
             _url(change, action, incident),
             action.icon or "arrow-right",
             "go" if action.primary else "stop" if action.danger else "",
-            action.refusal,
+            _briefly(action.refusal, view.unmet),
         )
         for action in view.actions
     ]
@@ -118,6 +119,12 @@ def _acts(
     beside = [act for act in usable if act.key in BESIDE and act not in go][:1]
     bar = [*beside, *(go or _owed_rehearsal(change, rehearsal, held) or _owed_items(change, view, held))]
     return bar, [act for act in every if act not in bar]
+
+
+def _briefly(refusal: str, unmet: Sequence[Any]) -> str:
+    """Return why an action is refused; where the list beside it says so already, how many conditions are open."""
+    told = len(unmet) > 2 and all(one.sentence in refusal for one in unmet)
+    return f"{len(unmet)} conditions above are still open." if told else refusal
 
 
 def _owed_rehearsal(change: ChangeRequest, rehearsal: Rehearsal | None, held: frozenset[str]) -> list[Act]:
@@ -167,6 +174,11 @@ def _tabs(change: ChangeRequest, view: Any, signed: int, findings: int) -> list[
     ]
 
 
+def _within(heading: str) -> str:
+    """Return a heading as it stands within a sentence; QA stays QA."""
+    return heading if heading[:2].isupper() else heading[:1].lower() + heading[1:]
+
+
 def _next(change: ChangeRequest, view: Any, bar: list[Act]) -> dict[str, str]:
     """Return the first thing the page says: what is owed next, by whom."""
     heading, colon, text = view.next_action.partition(": ")
@@ -175,7 +187,7 @@ def _next(change: ChangeRequest, view: Any, bar: list[Act]) -> dict[str, str]:
     return {
         "tone": "info" if mine or view.unmet else look.tone,
         "icon": bar[-1].icon if mine else look.icon,
-        "heading": f"Next: {heading[0].lower()}{heading[1:]}" if mine and colon else heading,
+        "heading": f"Next: {_within(heading)}" if mine and colon else heading,
         "text": text[:1].upper() + text[1:],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from django.utils import timezone
 
@@ -88,6 +89,17 @@ def short_digest(value: str | None) -> str:
 def spaced_digest(value: str | None) -> str:
     """Return the whole digest in groups of four."""
     return " ".join((value or "")[at : at + 4] for at in range(0, len(value or ""), 4))
+
+
+def numbers(values: Iterable[int]) -> str:
+    """Return numbers as people list them, runs of three and more joined: "1, 4 to 7, 9"."""
+    runs: list[list[int]] = []
+    for value in sorted(set(values)):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
 def initials(name: str) -> str:

@@ -50,10 +50,10 @@ def _touched(script: Script | None, protected: set[str], seen: Found) -> list[tu
             by_table.setdefault(table, []).append(statement.number)
     rows = []
     for table, numbers in by_table.items():
-        listed = ", ".join(str(number) for number in dict.fromkeys(numbers))
-        words = f"statement{'s' if ',' in listed else ''} {listed}"
+        listed = saying.numbers(numbers)
+        words = f"statement{'' if listed.isdecimal() else 's'} {listed}"
         if seen:
-            words = f"{words}; {', '.join(done.get(bare(table), ['no row changed']))}"
+            words = f"{words}; {', '.join(done.get(bare(table), ['no row changed on the copy']))}"
         rows.append((table, f"protected; {words}" if table in protected else words))
     return sorted(rows, key=lambda row: not row[1].startswith("protected"))
 

@@ -7,9 +7,10 @@ import datetime as dt
 import pytest
 from django.template import Context, Template
 
+from changecontrol.rules.gates import Unmet
 from changecontrol.rules.lifecycle import Effect, State, Status
 from changecontrol.rules.script import Direction, parse
-from changecontrol.web import saying, sql_blocks, sql_colors, words
+from changecontrol.web import frame, saying, sql_blocks, sql_colors, words
 
 NOW = dt.datetime(2026, 11, 19, 13, 20, 4, tzinfo=dt.UTC)
 
@@ -78,3 +79,22 @@ def test_it_draws_steps_with_their_begin_and_commit() -> None:
     marked = next(line for one in blocks for line in one.lines if line.marks)
     assert (marked.anchor, marked.tone) == ("F4", "warn")
     assert [line.number for one in blocks for line in one.lines] == list(range(1, 8))
+
+
+def test_numbers_are_listed_as_people_list_them() -> None:
+    assert saying.numbers([3]) == "3"
+    assert saying.numbers([7, 1, 2, 1]) == "1, 2, 7"
+    assert saying.numbers([*range(1, 201), 205]) == "1 to 200, 205"
+
+
+def test_a_heading_within_a_sentence_keeps_its_capitals_where_they_belong() -> None:
+    assert frame._within("QA accepts it") == "QA accepts it"
+    assert frame._within("You submit it") == "you submit it"
+
+
+def test_an_action_does_not_repeat_the_list_above_it() -> None:
+    open_ones = [Unmet(f"Finding {at} is open.", "author") for at in range(3)]
+    told = " ".join(one.sentence for one in open_ones)
+    assert frame._briefly(told, open_ones) == "3 conditions above are still open."
+    assert frame._briefly("Only its author submits it.", open_ones) == "Only its author submits it."
+    assert frame._briefly(told, []) == told
