@@ -145,6 +145,7 @@ def _title(step: Step) -> str:
     if not step.statements:
         return "nothing"
     said = summary.sentence(step.statements[0]).text.split(". ", 1)[0].rstrip(".")
+    said = said.split(": `", 1)[0]  # the columns of a table are listed behind it; a title names the table
     more = len(step.statements) - 1
     said = f"{said[:1].lower()}{said[1:]}"
     return f"{said}, and {more} more" if more else said

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import pq
 
+from changecontrol.rules.figures import duration
 from changecontrol.rules.refusal import Refused
 from changecontrol.targets import wire
 from changecontrol.targets.connection import Session
@@ -146,7 +147,9 @@ class Maid:
         if failed:
             self._broken(failed[0].get_error_message())
         else:
-            self.watch.emit("vacuumed", f"VACUUM {self.table.name} in {ms} ms.", table=self.table.name, ms=ms)
+            self.watch.emit(
+                "vacuumed", f"Cleaned up {self.table.name} (VACUUM) in {duration(ms)}.", table=self.table.name, ms=ms
+            )
         return False
 
     def _broken(self, reason: str) -> None:
