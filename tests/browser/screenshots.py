@@ -28,10 +28,15 @@ PAGES = {
     "rehearsal": ("tess", "/changes/{authorizable}/rehearsal/"),
     "checklist": ("quin", "/changes/{authorizable}/checklist/"),
     "execution": ("theo", "/runs/{run}/"),
+    "live": ("theo", "/runs/{run}/"),
+    "predicted": ("theo", "/runs/{run}/"),
+    "series": ("quin", "/series/rename-enrolled-on/"),
     "matrix": ("theo", "/matrix/"),
     "repository": ("ada", "/repository/"),
 }
-#: pixels from the top that a picture shows at most
+#: a picture that begins further down begins at this
+BEGINS = {"predicted": "section[aria-labelledby=pvo]"}
+#: pixels that a picture shows at most
 TALLEST = 1000
 
 
@@ -69,8 +74,11 @@ def take(browser: Browser, url: str, folder: Path, wanted: dict[str, str]) -> No
                 known["run"] = first(page, url, "/runs/?q=production", r"/runs/(E-\d+)/$")
             page.goto(url + path.format(**known))
             page.wait_for_load_state("load")
-            tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
-            clip = {"x": 0, "y": 0, "width": width, "height": height if name == "sign" else max(height, tall)}
+            box = page.locator(BEGINS[name]).bounding_box() if name in BEGINS else None
+            top = max(0, round(box["y"]) - 16) if box else 0
+            tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight") - top)
+            fixed = name in ("sign", "live")  # what stands at the bottom edge belongs to these pages
+            clip = {"x": 0, "y": top, "width": width, "height": height if fixed else tall}
             page.screenshot(path=folder / f"{name}-{width}.png", full_page=name != "sign", clip=clip)
             context.close()
 
