@@ -95,8 +95,11 @@ def aged(moment: dt.datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def stamp(moment: dt.datetime | None) -> SafeString | str:
-    """Write a time in full: signatures are always absolute."""
-    return _time(moment, saying.stamp(moment)) if moment else ""
+    """Write a time in full: signatures are always absolute. Paper does not repeat it behind itself."""
+    if not moment:
+        return ""
+    text = '<time class="cc-full" datetime="{}" title="{}">{}</time>'
+    return format_html(text, moment.isoformat(), saying.absolute(moment), saying.stamp(moment))
 
 
 @register.simple_tag

@@ -156,8 +156,9 @@ def data(certificate: Mapping[str, Any]) -> dict[str, Any]:
     """Return what became of the rows: kept, lost, or not exercised and why."""
     lossless = certificate.get("lossless")
     if lossless is True:
-        kept = UNTOUCHED if not mapping(mapping(certificate.get("basis")).get("rows")) else SAME_ROWS
-        said = ("ok", "circle-check", "No data is lost.", kept, "")
+        compared = bool(mapping(mapping(certificate.get("basis")).get("rows")))
+        head, kept = ("No data is lost.", SAME_ROWS) if compared else ("No earlier row is lost.", UNTOUCHED)
+        said = ("ok", "circle-check", head, kept, "")
     elif lossless is False:
         said = ("warn", "alert-triangle", "The rollback loses data.", "", "lost")
     else:

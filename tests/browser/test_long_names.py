@@ -67,3 +67,14 @@ def test_paper_shows_everything(people: People, change: ChangeRequest) -> None:
     diff = tess.page.get_by_role("region", name="Changes to the schema")
     assert diff.evaluate("one => one.scrollHeight <= one.clientHeight + 1")
     assert not tess.page.get_by_role("button", name="Rehearse", exact=True).is_visible()
+    said = tess.page.locator("time.cc-full").first
+    assert said.evaluate("one => getComputedStyle(one, '::after').content") == "none"
+
+
+def test_names_in_a_series_take_the_lines_they_need(people: People, stack: Stack) -> None:
+    quin = people("quin", viewport={"width": 390, "height": 844})
+    quin.go("/series/rename-enrolled-on/")
+    names = quin.page.locator(".cc-grid tbody th :is(a, code)")
+    assert names.count() > 0
+    out = "one => one.getBoundingClientRect().right > one.closest('th').getBoundingClientRect().right + 1"
+    assert [one.inner_text() for one in names.all() if one.evaluate(out)] == []
