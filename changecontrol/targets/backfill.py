@@ -57,6 +57,7 @@ def run_batched(run: Run, step: Step) -> None:
     gauge = throttling.Gauge(run.watch, table.oids, run.limits.throttle)
     maid = vacuuming.Maid(run.session, run.watch, table, run.limits) if statement.kind != "InsertStmt" else None
     walk = _resume(run, step, batch, table.oids)
+    table.rows = max(table.rows, walk.total)  # nobody may have counted them yet
     run.watch.minds_waiters, run.watch.beside = run.limits.throttle.waiter_ms / 1000, gauge.look
     try:
         _all(run, step, batch, walk, gauge, maid)
@@ -171,7 +172,7 @@ def _make_room(run: Run, batch: Batch, walk: Walk) -> None:
         reason = f"{run.watch.behind} sessions waited for rows of the last batch."
         run.watch.emit("throttled", f"Waits: {reason}", reason=reason, kind="waiters", waited_s=round(waited, 2))
         run.watch.pause(waited)
-    if batch.duty < 100:
+    if batch.duty < 100 and run.limits.rests:
         run.watch.pause(walk.seconds * (100 / batch.duty - 1))
 
 

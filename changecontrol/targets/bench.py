@@ -126,7 +126,7 @@ class Bench:
                 order=self._order(script),
                 on_event=lambda event: self._told(name, event),
                 stop=self.guard.stop,
-                limits=Limits(lock_ms=5000, deadline_s=self.guard.remaining_s + 5, look_s=0),
+                limits=Limits(lock_ms=5000, deadline_s=self.guard.remaining_s + 5, look_s=0, rests=False),
                 observer=self.eye,
                 probe=probe,
             )

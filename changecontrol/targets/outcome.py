@@ -56,6 +56,7 @@ class Limits:
     deadline_s: float = 3600.0
     pause_ms: int = 200  # between tries for a lock; jittered by half
     batch_target_ms: int = 50
+    rests: bool = True  # between batches, where the author wishes it; on a copy there is nobody to rest for
     vacuum_share: float = 0.2  # VACUUM between batches whenever this share of the table was changed; 0: never
     throttle: Throttle = field(default_factory=Throttle)
     look_s: float = 10.0  # how long to look for a quiet moment before each try for a strong lock

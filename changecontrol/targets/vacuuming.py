@@ -27,7 +27,7 @@ _TABLE_SQL = """
 WITH RECURSIVE tree AS (
   SELECT to_regclass(%s)::oid AS oid UNION SELECT inhrelid FROM pg_inherits, tree WHERE inhparent = tree.oid
 )
-SELECT array_agg(c.oid::bigint), sum(greatest(c.reltuples, 0))::float8,
+SELECT array_agg(c.oid::bigint), sum(greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)))::float8,
   bool_and(pg_has_role(c.relowner, 'USAGE') OR {maintain})
 FROM tree JOIN pg_class c ON c.oid = tree.oid
 """

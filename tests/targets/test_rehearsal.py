@@ -17,7 +17,7 @@ from changecontrol.targets.copies import build_copy
 from changecontrol.targets.limiting import RehearsalLimits, RehearsalStopped
 from changecontrol.targets.rehearsal import rehearse
 from tests.targets.rehearsals import rehearsed
-from tests.targets.stage import one, script
+from tests.targets.stage import Heard, one, script
 
 PEOPLE = """
 CREATE TABLE people (id int PRIMARY KEY, name text NOT NULL, born date);
@@ -277,6 +277,18 @@ def test_a_rollback_that_only_takes_back_the_whole_is_found(where: Where) -> Non
         " IS NULL THEN ALTER TABLE people DROP COLUMN a; END IF; END $$;"
     )
     assert rehearsed(where, PEOPLE, STEPS, half).passed
+
+
+def test_nobody_rests_on_a_copy(where: Where) -> None:
+    """The duty that spares a target's users would only make a rehearsal last."""
+    heard = Heard()
+    base = "CREATE TABLE many (id int PRIMARY KEY, old boolean NOT NULL);"
+    base += "INSERT INTO many SELECT n, false FROM generate_series(1, 3000) n;"
+    forward = "-- changecontrol: batch key=id size=100 duty=1\nUPDATE many SET old = true WHERE NOT old;\n"
+    rehearsed(where, base, forward, "UPDATE many SET old = false;", on_event=heard)
+    worked = sum(event.data["ms"] for event in heard.of("progress") if "batch" in event.data)
+    whole = sum(event.data["ms"] for event in heard.of("committed"))
+    assert heard.of("progress") and whole < worked * 20
 
 
 def test_batched_steps_are_rehearsed(where: Where) -> None:

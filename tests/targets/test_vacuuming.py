@@ -51,6 +51,15 @@ def test_it_cleans_up_whenever_a_fifth_was_changed(session: Session, other: Sess
     wait_for(lambda: one(other, ends) == 0)
 
 
+def test_it_cleans_up_no_more_often_where_nobody_counted_the_rows(session: Session) -> None:
+    session.execute("DROP TABLE a")
+    session.execute("CREATE TABLE a (id bigint PRIMARY KEY, filled bigint) WITH (autovacuum_enabled = false)")
+    session.execute("INSERT INTO a SELECT n FROM generate_series(1, 10000) n")
+    heard = Heard()
+    ran(session, FILL, heard=heard, limits=replace(PATIENT, batch_target_ms=1))
+    assert 3 <= len(heard.of("vacuumed")) <= 5
+
+
 def test_the_table_grows_less_than_without(session: Session) -> None:
     sizes = []
     for number, share in enumerate((0.2, 0.0), 2):
