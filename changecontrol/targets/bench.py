@@ -27,6 +27,8 @@ _NOBODY = "00000000-0000-0000-0000-000000000000"
 _NAME = re.compile(r'"(?:[^"]|"")+"|[a-z_][\w$]*', re.I)
 _ROLE_KINDS = frozenset({"CreateRoleStmt", "AlterRoleStmt", "AlterRoleSetStmt", "DropRoleStmt", "GrantRoleStmt"})
 _ROLE_WORD = re.compile(r"\b(?:role|user|group)\b", re.I)
+#: A block that asks first makes a role only where it is missing: it is shared with other databases, and no rollback's.
+_ASKS_FIRST = re.compile(r"\bpg_(?:roles|authid|user|group)\b|\bto_regrole\b|\bduplicate_object\b", re.I)
 _OF_A_SESSION = ("temp", "hold", "advisory")
 #: What a server says when a trigger, a rule or a script's own question refuses: RAISE EXCEPTION.
 RAISED = "P0001"
@@ -209,9 +211,13 @@ def roles_named(*scripts: Script | None) -> set[str]:
     found: set[str] = set()
     for script in scripts:
         for statement in script.statements if script else ():
-            if statement.kind in _ROLE_KINDS or (statement.kind == "DoStmt" and _ROLE_WORD.search(statement.sql)):
+            if statement.kind in _ROLE_KINDS or (statement.kind == "DoStmt" and _bears_on_roles(statement.sql)):
                 found |= {_folded(name) for name in _NAME.findall(statement.sql)}
     return found
+
+
+def _bears_on_roles(block: str) -> bool:
+    return bool(_ROLE_WORD.search(block)) and not _ASKS_FIRST.search(block)
 
 
 def _folded(name: str) -> str:

@@ -197,7 +197,7 @@ FORGOTTEN: dict[str, tuple[str, str, str]] = {
     ),
     "a large object": ("SELECT lo_create(0);", NOTHING, "large objects"),
     "a role made in a DO block": (
-        "DO $$ BEGIN IF to_regrole('rehearsal_fault') IS NULL THEN CREATE ROLE rehearsal_fault; END IF; END $$;",
+        "DO $$ BEGIN CREATE ROLE rehearsal_fault; END $$;",
         NOTHING,
         "role rehearsal_fault",
     ),
@@ -327,6 +327,12 @@ def test_what_is_beside_the_schema_is_no_part_of_its_fingerprint(where: Where) -
     found = rehearsed(where, BASE, "GRANT pg_monitor TO CURRENT_USER;", "REVOKE pg_monitor FROM CURRENT_USER;")
     with connect(where, application_name="x") as session:
         assert found.fingerprints["rollback"] == found.fingerprints["before"] == snapshot.catalog(session).digest
+
+
+def test_a_role_that_is_made_only_where_it_is_missing_may_stay(where: Where) -> None:
+    """It belongs to the whole cluster: another database may have it from now on."""
+    forward = "DO $$ BEGIN IF to_regrole('rehearsal_fault') IS NULL THEN CREATE ROLE rehearsal_fault; END IF; END $$;"
+    assert rehearsed(where, BASE, forward, "SELECT 1;").verdict is Verdict.EXACT
 
 
 def test_rights_that_are_given_back_are_no_difference(where: Where) -> None:
