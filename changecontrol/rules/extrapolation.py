@@ -54,9 +54,7 @@ def sentences(
     if observed.settings:
         switched = ", ".join(f"{name} = {value}" for name, value in observed.settings.items())
         said.append(f"It leaves protection switched off: {switched}.")
-    if not observed.exact and observed.locks:
-        said.append("Sampled every 2 ms: a shorter lock can be missed.")
-    return said
+    return said + _basis(observed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +136,23 @@ def _how_long(estimate: Estimate | None, there: _There) -> str:
 
 def _changed(observed: Observed, there: _There) -> list[str]:
     """Rows changed in one transaction: nobody else can change them until it commits."""
-    how = "in one transaction: whoever changes the same rows waits" if observed.exact else "batch by batch"
+    how = "batch by batch" if observed.batched else "in one transaction: whoever changes the same rows waits"
     return [
         f"{count(rows, 'row')} of {called(name)} changed here {how}"
         + (f"; {there.place} has {there.rows(name)} there." if name in there.sizes else ".")
         for name, rows in observed.rows.items()
     ]
+
+
+def _basis(observed: Observed) -> list[str]:
+    """What the other sentences rest on where the statement could not be read inside its own transaction."""
+    if observed.batched:
+        nothing = not (observed.rows or observed.reported or observed.error)
+        said = ["On the copy it found no row to change, so the time of a batch is not known."] if nothing else []
+        return [*said, "Each batch commits by itself and locks only its own rows: known from the text, not timed."]
+    if observed.exact or not observed.locks:
+        return []
+    return ["A second session watched its locks, looking every 2 ms: a shorter one may be missing here."]
 
 
 def _sentence(parts: Iterable[str]) -> str:

@@ -24,6 +24,8 @@ MODES: dict[str, str] = {
 STRENGTH: dict[str, int] = {mode: place for place, mode in enumerate(MODES.values(), 1)}
 #: From here on writers wait; ACCESS EXCLUSIVE stops readers as well.
 BLOCKS_WRITERS = STRENGTH["SHARE"]
+#: Statements that write rows.
+ROW_WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CopyStmt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class Observed:
     reported: int = 0
     exact: bool = True
     error: str = ""
+
+    @property
+    def batched(self) -> bool:
+        """Whether this is a batched step: it writes rows, and commits too often to be read inside a transaction."""
+        return not self.exact and self.kind in ROW_WRITES
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for storing; `from_json` gives back an equal Observed."""

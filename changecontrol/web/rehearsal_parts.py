@@ -35,6 +35,8 @@ PASSES = (
 NO_ROWS = "None: what happens to data was not exercised."
 SAME_ROWS = "Every row was the same after the rollback."
 UNTOUCHED = "It touches no table that was there before, so there was no row to lose."
+#: a lock whose time is not known: the text says that it is taken, and nobody saw it held
+UNTIMED = "not timed"
 SAME = {"before": "as before", "forward": "as after the first"}
 BASES = {
     "schema": "the schema of {of}, without its rows",
@@ -114,17 +116,26 @@ def locks(found: Sequence[Observed]) -> list[dict[str, Any]]:
             row = rows.setdefault(relation, {"relation": bare(relation), "mode": "", "numbers": []})
             row["numbers"].append(one.statement)
             if STRENGTH.get(mode, 0) > STRENGTH.get(row["mode"], -1):
-                row |= {"mode": mode, "held": None, "exact": True}
+                row |= {"mode": mode, "held": None, "basis": ""}
             if mode == row["mode"]:
                 held = one.held_ms.get(relation)
                 row["held"] = row["held"] if held is None else max(held, row["held"] or 0.0)
-                row["exact"] = row["exact"] and one.exact
+                row["basis"] = row["basis"] or _lock_basis(one, held)
     for row in rows.values():
         row["waits"] = waits(row["mode"])
         row["blocks"] = STRENGTH.get(row["mode"], 0) >= BLOCKS_WRITERS
-        row["took"] = figures.duration(row["held"]) if row["held"] is not None else "not measured"
+        row["took"] = figures.duration(row["held"]) if row["held"] is not None else UNTIMED
         row["numbers"] = saying.numbers(row["numbers"])
     return sorted(rows.values(), key=lambda row: (-STRENGTH.get(row["mode"], 0), -(row["held"] or 0), row["relation"]))
+
+
+def _lock_basis(one: Observed, held: float | None) -> str:
+    """Return what the row of a lock rests on where it was not read inside the statement's own transaction."""
+    if one.exact:
+        return ""
+    if one.batched:
+        return "let go after each batch"
+    return "known from the text; too short to be seen" if held is None else "seen from outside, to about 2 ms"
 
 
 def lock_sentence(rows: Sequence[Mapping[str, Any]], found: Sequence[Observed], certificate: Mapping[str, Any]) -> str:
@@ -133,7 +144,10 @@ def lock_sentence(rows: Sequence[Mapping[str, Any]], found: Sequence[Observed], 
     if not blocking:
         return "No statement holds up anybody who reads or writes."
     worst = max(blocking, key=lambda row: row["held"] or 0)
-    said = f"On the copy nobody waits longer than {worst['took']}: `{worst['mode']}` on `{worst['relation']}`."
+    what = f"`{worst['mode']}` on `{worst['relation']}`"
+    said = f"On the copy nobody waits longer than {worst['took']}: {what}."
+    if worst["held"] is None:
+        said = f"{what} makes others wait; how long, the copy did not show."
     place = text(mapping(certificate.get("basis")).get("of")) or "the target"
     strong = [one for one in found if any(STRENGTH.get(mode, 0) >= BLOCKS_WRITERS for mode in one.locks.values())]
     expected = [made for one in strong if (made := extrapolation.estimated(one, sizes(certificate))) is not None]

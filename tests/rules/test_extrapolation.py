@@ -101,7 +101,7 @@ def test_it_names_the_work_of_one_table_for_the_lock_on_another() -> None:
     assert "on sites, 41 ms here, while 1.2 million rows of record_audit are read; writers wait, about 4 min" in sites
 
 
-def test_it_leaves_polite_work_polite_and_says_that_it_was_sampled() -> None:
+def test_it_leaves_polite_work_polite_and_says_how_it_was_watched() -> None:
     build = observed(
         500.0,
         kind="IndexStmt",
@@ -110,9 +110,25 @@ def test_it_leaves_polite_work_polite_and_says_that_it_was_sampled() -> None:
         sizes={"public.record_audit": 96 * MB},
         exact=False,
     )
-    said, sampled = sentences(build, SIZES)
+    said, basis = sentences(build, SIZES)
     assert "while 1 index is built over 1.2 million rows of record_audit; nobody waits, about 64 s" in said
-    assert sampled == "Sampled every 2 ms: a shorter lock can be missed."
+    assert basis == "A second session watched its locks, looking every 2 ms: a shorter one may be missing here."
+
+
+def batched(**fields: Any) -> Observed:
+    return observed(kind="UpdateStmt", locks={"public.record_audit": "ROW EXCLUSIVE"}, exact=False, **fields)
+
+
+def test_it_says_of_batches_what_is_known_and_from_what() -> None:
+    known = "Each batch commits by itself and locks only its own rows: known from the text, not timed."
+    assert sentences(batched(), SIZES) == [
+        "On the copy it found no row to change, so the time of a batch is not known.", known
+    ]  # fmt: skip
+    changed = sentences(batched(rows={"public.record_audit": 20_000}, reported=20_000), SIZES)
+    assert changed == [
+        "20,000 rows of record_audit changed here batch by batch; the target has 1.2 million rows there.", known
+    ]  # fmt: skip
+    assert sentences(batched(error="23502 null"), SIZES) == ["It fails: 23502 null.", known]
 
 
 def test_it_counts_changed_rows_beside_what_is_there() -> None:

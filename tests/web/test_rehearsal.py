@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.urls import reverse
 
 from changecontrol.models import ChangeRequest, Errand, Rehearsal, Target
 from changecontrol.rules.certificate import Basis, Prefix, Verdict
+from changecontrol.rules.observed import Observed
 from changecontrol.services.recording import acting
 from tests.services import certificates, rows
 from tests.web.visitors import client_of
@@ -84,7 +86,23 @@ def test_a_lock_is_as_long_as_its_strongest_mode_was_held(change: ChangeRequest,
     certificates.rehearsal(change, staging)
     row = page(change).split("<code>record_state</code></th>")[1].split("</tr>")[0]
     assert "311 ms" in row
-    assert "sampled" not in row
+    assert "<small>" not in row
+
+
+def test_it_says_on_what_a_lock_rests_that_was_not_read_inside(change: ChangeRequest, staging: Target) -> None:
+    *_others, build = certificates.STATEMENTS
+    batches = Observed(
+        step=3, statement=4, ms=2.0, kind="UpdateStmt", locks={"public.sites": "ROW EXCLUSIVE"}, exact=False
+    )
+    drop = replace(build, locks={"public.visits": "ACCESS EXCLUSIVE"}, held_ms={}, kind="DropStmt")
+    certificates.rehearsal(change, staging, statements=(build, batches, drop))
+    body = page(change)
+    rows = {name: body.split(f"<code>{name}</code></th>")[1].split("</tr>")[0]
+            for name in ("record_state", "sites", "visits")}  # fmt: skip
+    assert "96 ms<small>seen from outside" in rows["record_state"]
+    assert "not timed<small>let go after each batch" in rows["sites"]
+    assert "not timed<small>known from the text" in rows["visits"]
+    assert "<code>ACCESS EXCLUSIVE</code> on <code>visits</code> makes others wait; how long, the copy did not" in body
 
 
 def test_it_says_how_long_the_lock_is_on_the_larger_original(change: ChangeRequest, staging: Target) -> None:

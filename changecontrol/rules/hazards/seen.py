@@ -10,7 +10,7 @@ from changecontrol.rules.hazards.around import commands, definition, relation
 from changecontrol.rules.hazards.rule import Proof, Rule
 from changecontrol.rules.hazards.session import guarded
 from changecontrol.rules.locks import is_concurrent
-from changecontrol.rules.observed import BLOCKS_WRITERS, STRENGTH, Observed
+from changecontrol.rules.observed import BLOCKS_WRITERS, ROW_WRITES, STRENGTH, Observed
 from changecontrol.rules.parser import parse_one, unwrap
 from changecontrol.rules.policy import Policy
 
@@ -51,7 +51,6 @@ RULES = {
 
 #: Statements that run code or query plans: what they lock and read is not told by their kind.
 OPAQUE = ("DoStmt", "SelectStmt", "CallStmt", "ExplainStmt")
-ROW_WRITES = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CopyStmt")
 _VERIFIES = ("verifying table", "validating foreign key constraint")
 _SAFE = {"session_replication_role": "origin", "row_security": "on"}
 
@@ -127,7 +126,7 @@ def _of_statement(
         yield Fact("forward-failed", one, {"error": one.error})
     yield from _of_files(one, step)
     yield from _of_scans(one, step, rows_limit, _checks_what_is_new(one, new, context))
-    if not is_batched(one):
+    if not one.batched:
         yield from _of_rows(one, step, new, context, rows_limit)
     if not step.two:
         yield from _of_two(one, step, context)
@@ -138,11 +137,6 @@ def _of_statement(
         if said.startswith("identifier ") and "truncated to" in said:
             name, _, cut = said.removeprefix("identifier ").partition(" will be truncated to ")
             yield Fact("identifier-too-long", one, {"name": name.strip('"'), "cut": cut.strip('"')})
-
-
-def is_batched(one: Observed) -> bool:
-    """Whether this is a batched step: rows were written, and it could only be sampled as a whole."""
-    return not one.exact and one.kind in ROW_WRITES
 
 
 def concurrent(one: Observed) -> bool:
