@@ -116,14 +116,14 @@ def next_action(known: Standing, facts: Facts, actions: Sequence[Action]) -> str
     """Return who owes what next, as a heading, a colon and a sentence."""
     if facts.status in ENDED:
         return ENDED[facts.status]
-    if facts.status is Status.AUTHORIZED and facts.production_applied and not facts.open_executions:
+    if facts.status is Status.AUTHORIZED and facts.production_applied and not known.under_way:
         where = ", ".join(facts.production_applied)
         return f"Steps of it are on {where}: a tech lead resumes the run, rolls back what is on, or restores."
     mine = next((one for one in actions if one.primary and not one.refusal and one.key in MINE), None)
     if mine is not None:
         return MINE[mine.key]
-    if facts.open_executions:
-        runs = ", ".join(facts.open_executions)
+    if known.under_way:
+        runs = ", ".join(one.code for one in known.under_way)
         return f"A run is under way: {runs} has not ended yet."
     return f"{OTHERS[facts.status]}: {_waiting(known, facts)}"
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from changecontrol.models import Environment, Person
 from changecontrol.rules import gates, signing
 from changecontrol.rules.gates import Facts
-from changecontrol.rules.lifecycle import Duty, Legal, Move, Status, moves_from
+from changecontrol.rules.lifecycle import BEFORE_DEPLOYED, Duty, Legal, Move, Status, moves_from
 from changecontrol.rules.refusal import Refused
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import facts as fact_finder
@@ -36,6 +36,8 @@ from changecontrol.services.actions import (
 from changecontrol.services.standing import Standing
 
 STAGING_STATUSES = (Status.APPROVED, Status.STAGED, Status.ACCEPTED, Status.AUTHORIZED)
+#: statuses in which a change is run on development: what depends on it is tried there as well, to the very end
+DEVELOP_STATUSES = (*BEFORE_DEPLOYED, Status.DEPLOYED)
 #: what the verdict itself is: the gate of close names it, and signing it is the act
 VERDICT_MISSING = "The watch verdict is not signed."
 
@@ -118,7 +120,7 @@ def _closure(actor: _Actor) -> Iterator[Action]:
 
 
 def _drafting(actor: _Actor) -> Iterator[Action]:
-    """What any person with the duty author can do: document and revise a draft, run it on development."""
+    """What any person with the duty author can do: document and revise a draft, run its content on development."""
     status = actor.known.change.status
     if Duty.AUTHOR not in actor.held:
         return
@@ -130,7 +132,7 @@ def _drafting(actor: _Actor) -> Iterator[Action]:
         yield replace(DOCUMENT, primary=bool(actor.facts.documentation_missing), refusal=barred)
         if actor.facts.disk_differs:
             yield replace(REVISE, refusal=barred)
-    if status in (Status.DRAFT, Status.IN_REVIEW) and actor.known.registered(Environment.Kind.DEVELOPMENT):
+    if status in DEVELOP_STATUSES and actor.known.registered(Environment.Kind.DEVELOPMENT):
         yield DEVELOP
 
 
@@ -149,7 +151,7 @@ def _reviews(actor: _Actor) -> Iterator[Action]:
 
 
 def _still_open(actor: _Actor) -> list[gates.Unmet]:
-    codes = actor.facts.open_executions
+    codes = [one.code for one in actor.known.under_way]
     return [gates.Unmet(f"The run {code} is still open. Wait for its end, abort or resolve it.") for code in codes]
 
 

@@ -92,6 +92,11 @@ class Standing:
         return [one for one in self.executions if one.counts]  # type: ignore[attr-defined]  # an annotation
 
     @property
+    def under_way(self) -> list[Execution]:
+        """Runs on staging and production that have not ended; one on development holds nobody up there."""
+        return [one for one in self.executions if one.is_open and one.purpose != Purpose.DEVELOP]
+
+    @property
     def has_rollback(self) -> bool:
         """Whether the declared way back is a script."""
         return self.revision is None or self.revision.rollback_class not in WITHOUT_ROLLBACK

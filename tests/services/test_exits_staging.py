@@ -135,3 +135,16 @@ def test_a_partly_applied_staging_run_is_cleared_and_begun_again(
         house.journey.authorize(change)
     reviewing.withdraw(**house.leaving(change, "ada", "another way was found"))
     assert house.fresh(change).status == Status.WITHDRAWN
+
+
+def test_development_is_run_while_later_people_sign_and_proves_nothing_for_them(built: Built) -> None:
+    """An approved change whose rollback was tried on development last is put back there, for what depends on it."""
+    house = built(first=COLUMN, rollback=DROP_COLUMN)
+    change = house.walk(Status.APPROVED)
+    undone = house.develop(change, "rollback")
+    assert (undone.state, undone.effect) == ("succeeded", "none")
+    again = house.develop(change)
+    assert (again.state, again.effect) == ("succeeded", "complete")
+    change = house.fresh(change)
+    assert (change.status, again.content_digest) == (Status.APPROVED, change.content_digest)
+    assert house.done("staging") == []

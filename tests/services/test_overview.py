@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from changecontrol.models import ChangeRequest
-from changecontrol.rules.lifecycle import Status
+from changecontrol.rules.lifecycle import BEFORE_DEPLOYED, Status
 from changecontrol.services import freezing
 from changecontrol.services.overview import Overview, overview
 from changecontrol.services.recording import acting
@@ -164,6 +164,28 @@ def test_a_partly_applied_production_has_three_exits() -> None:
     assert shown["start_rollback"] == ""
     assert "not built yet" in shown["restore"]
     assert next(one.label for one in view.actions if one.key == "start_production") == "Resume the production run"
+
+
+@pytest.mark.parametrize(
+    ("status", "runs"),
+    [(one, True) for one in (*BEFORE_DEPLOYED, Status.DEPLOYED)]
+    + [(one, False) for one in (Status.ROLLED_BACK, Status.WITHDRAWN, Status.REJECTED)],
+)
+def test_an_author_runs_it_on_development_until_it_is_over(status: Status, runs: bool) -> None:
+    """Approval is automatic, even with development rolled back, and other changes wait for this one there."""
+    rows.target("dev", "development")
+    change = rows.change(status)
+    assert ("start_development" in offered(seen(change))) is runs
+    assert "start_development" not in offered(seen(change, "tess"))
+
+
+def test_a_run_on_development_holds_nobody_up_on_production() -> None:
+    change = rows.change("authorized")
+    rows.execution(change, rows.target("prod", "production"), purpose="deploy", state="failed", effect="partial")
+    rows.execution(change, rows.target("dev", "development"), purpose="develop", state="running")
+    view = seen(change, "theo")
+    assert offered(view)["start_rollback"] == ""
+    assert view.next_action.startswith("Steps of it are on prod")
 
 
 def test_an_old_acceptance_can_be_renewed_by_qa() -> None:
