@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from changecontrol.models import Execution, ExecutionEvent
 from changecontrol.rules.lifecycle import Purpose
 from changecontrol.services import inbox as service
-from changecontrol.web import saying
+from changecontrol.web import event_words, saying
 from changecontrol.web.access import duties_of, reads
 
 #: after this many days a waiting signature is marked
@@ -79,7 +79,7 @@ def _running(run: Execution, total: int, done: int, event: ExecutionEvent | None
         "value": percent if percent is not None else min(done, total),
         "max": 100 if percent is not None else total,
         "says": f"{percent} %" if percent is not None else f"{min(done, total)} of {total}",
-        "step": event.text if event else "Waiting for a worker",
+        "step": event_words.told(event) if event else "Waiting for a worker",
         "left": f"About {saying.duration(data['eta_s'])} left." if data.get("eta_s") else "",
     }
 

@@ -9,12 +9,14 @@ from changecontrol.rules import extrapolation, figures
 from changecontrol.rules.extrapolation import Compared
 from changecontrol.rules.observed import STRENGTH
 from changecontrol.services import rehearsing, statements
-from changecontrol.web import certificates
+from changecontrol.web import certificates, saying
 from changecontrol.web.observations import KEYS
 from changecontrol.web.rehearsal_parts import bare
 
 #: a run of several passes is held against its first one
 FIRST = "forward"
+#: what one cell says of a statement before the rest folds away: a new table may have forty columns
+WIDE = 140
 
 
 def compared(execution: Execution) -> dict[str, Any]:
@@ -56,10 +58,13 @@ def _sizes(execution: Execution, made: Rehearsal, certificate: dict[str, Any]) -
 
 
 def _row(one: Compared, said: str) -> dict[str, Any]:
+    whole = said.partition(". ")[0].rstrip(".") or one.sql
+    text = saying.shortened(whole, WIDE)
     strong = sorted(one.locks.items(), key=lambda item: -STRENGTH.get(item[1], 0))
     return {
         "place": f"Step {one.step}, statement {one.statement}",
-        "text": said.partition(". ")[0].rstrip(".") or one.sql,
+        "text": text,
+        "whole": whole if text != whole else "",
         "locks": [f"{mode} on `{bare(relation)}`" for relation, mode in strong],
         "predicted": _figures(one.predicted_ms, one.predicted_rows),
         "expected": _figures(one.expected_ms, None),

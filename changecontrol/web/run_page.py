@@ -13,11 +13,13 @@ from changecontrol.rules.lifecycle import Duty, Purpose, State
 from changecontrol.rules.signing import Meaning
 from changecontrol.services import progress
 from changecontrol.services.statements import script as script_of
-from changecontrol.web import run_compared, run_steps, saying, words
+from changecontrol.web import event_words, run_compared, run_steps, saying, words
 from changecontrol.web.access import duties_of
 
 #: events the page shows; the log holds every one
 SHOWN = 200
+#: green checks shown before they fold away
+CHECKS = 8
 LOOKS = {
     "run_started": ("", "player-play"),
     "pass_started": ("", "refresh"),
@@ -61,8 +63,15 @@ def _events(execution: Execution, after: int) -> list[dict[str, Any]]:
         css, icon = LOOKS.get(event.kind, ("", "info-circle"))
         if event.data.get("failed") or event.data.get("differences"):
             css, icon = "is-bad", "circle-x"
-        rows.append({"number": event.number, "at": event.at, "css": css, "icon": icon, "text": event.text})
+        rows.append({"number": event.number, "at": event.at, "css": css, "icon": icon, "text": event_words.told(event)})
     return rows
+
+
+def _checks(every: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the standing checks that are shown, those that failed first; many that passed are folded away."""
+    wrong, passed = [one for one in every if not one["ok"]], [one for one in every if one["ok"]]
+    many = len(passed) > CHECKS
+    return {"checks": wrong if many else [*wrong, *passed], "checks_passed": passed if many else []}
 
 
 def _tally(execution: Execution, view: Any) -> list[dict[str, str]]:
@@ -218,7 +227,7 @@ def whole(request: HttpRequest, execution: Execution) -> dict[str, Any]:
             "abort_says": _abort_says(execution),
             "resolution_statement": signing.STATEMENTS[Meaning.RESOLUTION],
             "second_statement": signing.STATEMENTS[Meaning.SECOND_PERSON],
-            "checks": (outcome.get("checks") or {}).get("after") or [],
+            **_checks((outcome.get("checks") or {}).get("after") or []),
             "verify": outcome.get("verify") or {},
             "comparison": outcome.get("comparison") or {},
             "incidents": list(execution.incidents.all()),

@@ -102,6 +102,16 @@ def numbers(values: Iterable[int]) -> str:
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text cut behind a word so that it is no longer than `most`; a name in ticks is never cut open."""
+    if len(text) <= most:
+        return text
+    kept = text[:most].rpartition(" ")[0] or text[:most]
+    if kept.count("`") % 2:
+        kept = kept.rpartition("`")[0]
+    return f"{kept.rstrip(' ,;:(')} …"
+
+
 def initials(name: str) -> str:
     """Return up to two initials of a printed name."""
     words = [word for word in name.split() if word[0].isalpha()]

@@ -10,7 +10,9 @@ import pytest
 from django.urls import reverse
 
 from changecontrol.models import Execution, ExecutionEvent, Target
+from changecontrol.rules.compared import Compared
 from changecontrol.services.recording import acting
+from changecontrol.web import run_compared, saying
 from tests.services import certificates, rows
 from tests.web.visitors import client_of
 
@@ -85,3 +87,13 @@ def test_a_rehearsal_of_another_target_is_scaled_by_the_sizes_of_this_one(produc
 def test_a_run_without_a_rehearsal_is_not_compared(production: Target) -> None:
     change = certificates.rehearsable("authorized")
     assert table(rows.execution(change, production, purpose="deploy", at=LATER)) == []
+
+
+def test_a_long_statement_is_shortened_and_whole_on_demand() -> None:
+    wide = "Creates the table `visit` with " + ", ".join(f"`column {number}`" for number in range(40))
+    short = saying.shortened(wide, 140)
+    assert len(short) <= 142 and short.endswith("` …") and short.count("`") % 2 == 0
+    assert saying.shortened("Drops `a b`", 140) == "Drops `a b`"
+    assert saying.shortened("Drops `a b c`", 10) == "Drops …"
+    row = run_compared._row(Compared(1, 1, 7, "CREATE", "as predicted", ""), f"{wide}. Nobody waits.")
+    assert (row["text"], row["whole"]) == (short, wide)
