@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from changecontrol.models import ChangeRequest, ExecutionEvent
 from changecontrol.rules import signing
 from changecontrol.rules.lifecycle import Purpose, State
+from changecontrol.rules.plan import RollbackClass
 from changecontrol.rules.script import LockClass, Script
 from changecontrol.services.statements import script as script_of
 from changecontrol.web import certificates, frame, observations, saying
@@ -71,7 +72,13 @@ def _way_back(view: Any, certificate: dict[str, Any], proven: Any) -> list[dict[
         rows.append({"tone": said["tone"], "icon": said["icon"], "head": f"{said['heading']}.", "text": said["text"]})
         kept = parts.data(certificate)
         text = kept["text"] or " ".join(kept["rows"][:3])
-        rows.append({"tone": kept["tone"], "icon": kept["icon"], "head": kept["head"], "text": text})
+        if declared == RollbackClass.LOSSY and kept["tone"] == "ok":  # a green line of its own would contradict it
+            rows[0] |= {
+                "head": "Declared lossy; on the copy no earlier row was lost.",
+                "text": f"{rows[0]['text']} {text}",
+            }
+        else:
+            rows.append({"tone": kept["tone"], "icon": kept["icon"], "head": kept["head"], "text": text})
     if proven:
         compared = (proven.outcome or {}).get("comparison") or {}
         same = bool(compared.get("ok")) and not compared.get("lost")

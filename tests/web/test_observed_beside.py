@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from changecontrol.models import ChangeRequest, Target
 from changecontrol.rules.certificate import Verdict
+from changecontrol.rules.plan import RollbackClass
 from tests.services import certificates, rows
 from tests.web.visitors import client_of
 
@@ -138,3 +139,26 @@ def test_the_summary_says_that_nothing_is_measured_yet() -> None:
     body = tab(certificates.rehearsable(), "change")
     assert "Not proven yet." in body
     assert "Who waits is predicted from the kind of statement" in body
+
+
+@pytest.mark.parametrize(("rows_compared", "why"), [(True, "Every row was the same"), (False, "no row to lose")])
+def test_a_declared_loss_and_kept_rows_are_one_sentence(staging: Target, rows_compared: bool, why: str) -> None:
+    """A yellow "lossy" above a green "no row is lost" had to be read twice."""
+    given = {"rehearsed": False, "bytes_of": certificates.TEXT, "rollback_class": "lossy"}
+    change = rows.change("in_review", migration=110, revised=given)
+    basis = certificates.certificate().basis
+    basis = basis if rows_compared else replace(basis, rows={})
+    certificates.rehearsal(change, staging, declared=RollbackClass.LOSSY, basis=basis)
+    back = tab(change, "change").split('id="back"')[1].split("</section>")[0]
+    assert "Declared lossy; on the copy no earlier row was lost." in back and why in back
+    assert "No data is lost." not in back and "No earlier row is lost." not in back
+
+
+def test_a_declared_loss_that_was_seen_stays_apart(staging: Target) -> None:
+    given = {"rehearsed": False, "bytes_of": certificates.TEXT, "rollback_class": "lossy"}
+    change = rows.change("in_review", migration=110, revised=given)
+    certificates.rehearsal(
+        change, staging, declared=RollbackClass.LOSSY, lossless=False, lost=("Column note is lost.",)
+    )
+    back = tab(change, "change").split('id="back"')[1].split("</section>")[0]
+    assert "<b>Declared lossy.</b>" in back and "The rollback loses data." in back and "Column note is lost." in back
