@@ -31,8 +31,7 @@ def text(findings: Sequence[Finding]) -> str:
     """A block for each finding, and a last line that counts them."""
     blocks = []
     for one in findings:
-        seen = "" if one.basis == "predicted" else f" ({one.basis})"
-        lines = [f"{one.place}: {one.severity}: {one.rule}{seen}", f"    {one.message}"]
+        lines = [f"{one.place}: {one.severity}: {one.rule} ({one.basis})", f"    {one.message}"]
         lines += [f"    Instead: {one.rewrite}"] if one.rewrite else []
         blocks.append("\n".join(lines))
     return "\n".join([*blocks, counted(findings)])
@@ -114,7 +113,7 @@ def github(findings: Sequence[Finding]) -> str:
 
 def _command(one: Finding) -> str:
     message = f"{one.message}\nInstead: {one.rewrite}" if one.rewrite else one.message
-    title = one.rule if one.basis == "predicted" else f"{one.rule} ({one.basis})"
+    title = f"{one.rule} ({one.basis})"
     return (
         f"::{_COMMANDS[one.severity]} file={_property(one.file)},line={one.line},col={one.column},"
         f"title={_property(title)}::{_escaped(message)}"

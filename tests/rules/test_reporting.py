@@ -96,6 +96,7 @@ def test_people_read_place_severity_rule_and_the_safe_way() -> None:
         "    Gone: 100% of it.",
         "    Instead: Keep",
     ]
+    assert lines[4] == "Ä 003.sql:4:9: note: squawk/prefer-text-field (predicted)"
     assert lines[-1] == "1 critical, 1 error, 1 warning, 1 note"
     assert report([], "text") == "no findings"
 
@@ -128,7 +129,7 @@ def test_github_gets_one_command_a_line_with_everything_escaped() -> None:
         "::error file=002_a%2Cb.sql,line=3,col=1,title=drop-column (observed)::"
         "Gone: 100%25 of it.%0AInstead: Keep%0Ait."
     )
-    assert second.startswith("::notice file=Ä 003.sql,line=4,col=9,title=squawk/prefer-text-field::")
+    assert second.startswith("::notice file=Ä 003.sql,line=4,col=9,title=squawk/prefer-text-field (predicted)::")
     assert third.startswith("::error ")
 
 
