@@ -33,6 +33,13 @@ RULES = {
         "DELETE without WHERE removes every row of {table} in one transaction.",
         "Name the rows in a WHERE, and give it -- changecontrol: batch key=… size=1000.",
     ),
+    "locks-every-row": Rule(
+        "warning",
+        "SELECT {what} without WHERE locks every row of {table}: whoever writes one of these rows waits until this"
+        " transaction ends, and each locked row is written to once.",
+        "Name the rows in a WHERE, or leave {what} away: a change that needs the rows locks them itself, batch by batch"
+        " with -- changecontrol: batch key=… size=1000.",
+    ),
     "insert-select": Rule(
         "error",
         "INSERT … SELECT copies rows of {other} into {table} in one transaction, as many as there are.",
@@ -66,11 +73,17 @@ RULES = {
     ),
 }
 
+#: Row locks behind which writers wait; FOR KEY SHARE lets all of them pass but those that delete or change a key.
+_LOCKS = {
+    "LCS_FORUPDATE": "FOR UPDATE",
+    "LCS_FORNOKEYUPDATE": "FOR NO KEY UPDATE",
+    "LCS_FORSHARE": "FOR SHARE",
+}
 _WRITES = {"UpdateStmt": "UPDATE", "DeleteStmt": "DELETE", "MergeStmt": "MERGE"}
 
 
 def look(node: Any, around: Around) -> Iterator[Hit]:
-    """Find rows that are written, also in WITH queries and ON CONFLICT."""
+    """Find rows that are written or locked, also in WITH queries and ON CONFLICT."""
     if kind_of(node) not in ("SelectStmt", "InsertStmt", "ExplainStmt", *_WRITES):
         return
     for kind, what in _WRITES.items():
@@ -78,6 +91,8 @@ def look(node: Any, around: Around) -> Iterator[Hit]:
             yield from _written(found, what, around)
     for found in find(node, "InsertStmt"):
         yield from _inserted(found, around)
+    for found in find(node, "SelectStmt"):
+        yield from _locked(found, node, around)
     for call in find(node, "FuncCall"):
         if names(call.funcname)[-1] == "setval":
             yield Hit("sequence-set", {})
@@ -144,3 +159,30 @@ def _inserted(node: Any, around: Around) -> Iterator[Hit]:
     calls = [names(one.funcname)[-1] for one in find(select, "RangeFunction") for one in find(one, "FuncCall")]
     if (sources or "generate_series" in calls) and not select.HasField("limit_count"):
         yield Hit("insert-select", {"table": table, "other": ", ".join(sources) or "a series"})
+
+
+def _locked(node: Any, whole: Any, around: Around) -> Iterator[Hit]:
+    """Whole tables that a SELECT locks row by row."""
+    queries = {query.ctename for query in find(whole, "CommonTableExpr")}
+    for item in node.locking_clause:
+        clause = unwrap(item)
+        what = _LOCKS.get(choice(clause, "strength"))
+        chosen = {unwrap(one).relname for one in clause.locked_rels}
+        for alias, table in _wholly(node) if what else ():
+            if (not chosen or alias in chosen) and table not in queries and not around.is_new(table):
+                yield Hit("locks-every-row", {"table": table, "what": what or ""})
+
+
+def _wholly(select: Any) -> Iterator[tuple[str, str]]:
+    """The tables whose rows a SELECT takes without a WHERE, a LIMIT or a join that chooses: as it calls them, names."""
+    if select.HasField("where_clause") or select.HasField("limit_count"):
+        return
+    waiting = [unwrap(item) for item in select.from_clause]
+    for one in waiting:
+        kind = kind_of(one)
+        if kind == "JoinExpr" and choice(one, "jointype") == "JOIN_LEFT":
+            waiting.append(unwrap(one.larg))
+        elif kind == "RangeSubselect":
+            yield from ((one.alias.aliasname, table) for _alias, table in _wholly(unwrap(one.subquery)))
+        elif kind == "RangeVar":
+            yield one.alias.aliasname or one.relname, relation(one)

@@ -154,6 +154,8 @@ EXAMPLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("UPDATE t SET a = 1 WHERE id = 3", "DELETE FROM t WHERE id IN (1, 2)")),
     "delete-all": (("DELETE FROM t",),
         (NEW + "DELETE FROM n", "DELETE FROM t WHERE id = 1")),
+    "locks-every-row": (("SELECT 1 FROM t FOR UPDATE", "SELECT count(*) FROM (SELECT id FROM s.t FOR SHARE) AS x", "SELECT * FROM t AS a, u WHERE a.id = 1; SELECT a.id FROM t AS a LEFT JOIN u ON u.id = a.id FOR NO KEY UPDATE OF a", "WITH x AS (SELECT id FROM t FOR UPDATE) UPDATE u SET a = 1 WHERE id IN (SELECT id FROM x)", "SELECT 1 FROM (SELECT id FROM t) AS x FOR UPDATE", "DO $$ BEGIN PERFORM 1 FROM t FOR UPDATE; END $$", "SELECT 1 FROM t FOR UPDATE SKIP LOCKED"),
+        ("SELECT 1 FROM t WHERE id = 3 FOR UPDATE", "SELECT 1 FROM t", "SELECT 1 FROM t FOR KEY SHARE", "SELECT 1 FROM t LIMIT 9 FOR UPDATE SKIP LOCKED", NEW + "SELECT 1 FROM n FOR UPDATE", NEW + "SELECT 1 FROM n, t FOR UPDATE OF n", "SELECT 1 FROM t JOIN u ON u.id = t.id AND u.id = 3 FOR UPDATE", "WITH x AS (SELECT 1) SELECT 1 FROM x FOR UPDATE")),
     "insert-select": (("INSERT INTO t SELECT * FROM u", "INSERT INTO t SELECT g FROM generate_series(1, 9) g"),
         ("INSERT INTO t VALUES (1)", NEW + "INSERT INTO n SELECT id, 1 FROM u", "INSERT INTO t SELECT * FROM u LIMIT 10")),
     "backfill-in-one-transaction": (("DO $$ BEGIN LOOP UPDATE t SET a = 1 WHERE id IN (SELECT id FROM t WHERE a IS NULL LIMIT 9); EXIT WHEN NOT FOUND; END LOOP; END $$",),
