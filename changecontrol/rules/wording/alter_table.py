@@ -8,7 +8,7 @@ from typing import Any
 from changecontrol.rules import parser
 from changecontrol.rules.wording.columns import bound
 from changecontrol.rules.wording.words import name, named, person, relation
-from changecontrol.rules.wording.written import options
+from changecontrol.rules.wording.written import options, value
 
 Worded = tuple[str, str]  # text, kind
 
@@ -26,14 +26,40 @@ FIXED: dict[str, Worded] = {
 }
 
 
+#: settings of a view that decide who sees which rows, and what each means when it is on and when it is off
+_SEEN: dict[str, tuple[str, str]] = {
+    "security_barrier": (
+        "functions of whoever reads it no longer meet rows that it hides",
+        "functions of whoever reads it may meet rows that it hides",
+    ),
+    "security_invoker": (
+        "its tables are read with the rights and row policies of whoever reads it",
+        "its tables are read with the rights and row policies of its owner, whoever reads it",
+    ),
+}
+_OFF = ("false", "off", "no", "0")
+
+
 def _storage(command: Any, table: str) -> Worded:
-    said = options(parser.unwrap(getattr(command, "def")).items)
-    return f"Changes settings of {table}: {said}. No row is touched.", "other"
+    items = parser.unwrap(getattr(command, "def")).items
+    return _settings(items, f"Changes settings of {table}: {options(items)}.", reset=False)
 
 
 def _no_storage(command: Any, table: str) -> Worded:
-    said = options(parser.unwrap(getattr(command, "def")).items)
-    return f"Puts settings of {table} back to their defaults: {said}. No row is touched.", "other"
+    items = parser.unwrap(getattr(command, "def")).items
+    return _settings(items, f"Puts settings of {table} back to their defaults: {options(items)}.", reset=True)
+
+
+def _settings(items: Any, text: str, *, reset: bool) -> Worded:
+    effects = []
+    for each in map(parser.unwrap, items):
+        if each.defname in _SEEN:
+            off = reset or (each.HasField("arg") and value(each.arg).lower() in _OFF)
+            effects.append(_SEEN[each.defname][off])
+    if not effects:
+        return f"{text} No row is touched.", "other"
+    said = "; ".join(effects)
+    return f"{text} No row is changed, but it bears on who sees which rows: from then on {said}.", "access"
 
 
 def _foreign(command: Any, table: str) -> Worded:
