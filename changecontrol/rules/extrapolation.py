@@ -152,7 +152,7 @@ def _basis(observed: Observed) -> list[str]:
         return [*said, "Each batch commits by itself and locks only its own rows: known from the text, not timed."]
     if observed.exact or not observed.locks:
         return []
-    return ["A second session watched its locks, looking every 2 ms: a shorter one may be missing here."]
+    return ["Its locks were watched from outside, every 2 ms: one that was held for less may be missing here."]
 
 
 def _sentence(parts: Iterable[str]) -> str:

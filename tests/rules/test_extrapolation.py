@@ -112,7 +112,7 @@ def test_it_leaves_polite_work_polite_and_says_how_it_was_watched() -> None:
     )
     said, basis = sentences(build, SIZES)
     assert "while 1 index is built over 1.2 million rows of record_audit; nobody waits, about 64 s" in said
-    assert basis == "A second session watched its locks, looking every 2 ms: a shorter one may be missing here."
+    assert basis == "Its locks were watched from outside, every 2 ms: one that was held for less may be missing here."
 
 
 def batched(**fields: Any) -> Observed:
