@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -143,7 +144,9 @@ def test_two_rehearse_beside_each_other_on_one_server(tmp_path: Path, server: Cl
 def test_it_leaves_no_sandbox_when_interrupted(tmp_path: Path, server: Cluster, number: signal.Signals) -> None:
     folder = engine_folders.put(tmp_path, {"001_long.sql": "SELECT pg_sleep(600);"})
     arguments = command("rehearse", folder, "--server", server.dsn())
-    with subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True) as process:
+    # tests that run in the background of a shell ignore SIGINT, and so would their children
+    heard = functools.partial(signal.signal, number, signal.SIG_DFL)
+    with subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         try:
             wait_for(lambda: _sleeping(server), seconds=60)
             process.send_signal(number)
