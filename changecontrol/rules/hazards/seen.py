@@ -101,7 +101,7 @@ def facts(observed: Sequence[Observed], *, context: Context, policy: Policy) -> 
                 step.locks[table] = mode
                 step.lines[table] = one.line
         found += [replace(fact, at=whole) for fact in _of_statement(one, step, new, context, rows_limit)]
-        found += [replace(fact, at=whole) for fact in _of_protected(one, context, policy)]
+        found += [replace(fact, at=whole) for fact in _of_protected(one, new, context, policy)]
     return found
 
 
@@ -203,9 +203,9 @@ def _of_rows(one: Observed, step: _Transaction, new: set[str], context: Context,
             )
 
 
-def _of_protected(one: Observed, context: Context, policy: Policy) -> Iterator[Fact]:
+def _of_protected(one: Observed, new: set[str], context: Context, policy: Policy) -> Iterator[Fact]:
     """Records under regulation that were changed, on whatever way: a view, a trigger, a cascade, a partition, code."""
-    for table in one.replaced:
+    for table in (name for name in one.replaced if name not in new):
         if any(policy.protects(name.replace('"', "")) for name in (table, *context.above(table))):
             yield Fact("protected-rows", one, {"table": table, "what": "This statement"})
 

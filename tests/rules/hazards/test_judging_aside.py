@@ -66,6 +66,14 @@ def test_new_records_are_what_an_audit_trail_is_for() -> None:
     assert final("SELECT note()", {"rows": {"public.record_audit": 1}}, policy=PROTECTS, context=FAMILY) == []
 
 
+def test_rows_of_a_protected_table_that_the_script_itself_makes_are_no_records_yet() -> None:
+    sql = "CREATE TABLE record_audit (a int); SELECT fill()"
+    filled = {"rows": {"public.record_audit": 2}, "replaced": {"public.record_audit": 1}}
+    found = final(sql, {"new": ("public.record_audit",)}, filled, policy=PROTECTS, context=Context())
+    assert "protected-rows" not in [one.rule for one in found]
+    assert [one.rule for one in final("SELECT fill()", filled, policy=PROTECTS, context=FAMILY)] == ["protected-rows"]
+
+
 def test_a_predicted_change_of_protected_rows_is_confirmed_once() -> None:
     seen = {"rows": {"public.record_audit": 1}, "replaced": {"public.record_audit": 1}}
     (found,) = final("UPDATE record_audit SET a = 1 WHERE id = 1", seen, policy=PROTECTS, context=FAMILY)
