@@ -83,19 +83,19 @@ class Bench:
     @property
     def session(self) -> Session:
         """The session on the copy, opened when it is needed; the ledger is there."""
-        session = self._seats.work()
-        if session is not self._placed:
-            self._take_place(session)
-        return session
+        return self._seated()
 
     @property
     def eye(self) -> Session:
         """The session that only looks; the ledger is there."""
-        assert self.session is not None  # it takes its place first
+        self._seated()
         return self._seats.eye()
 
-    def _take_place(self, session: Session) -> None:
-        """Count on behind what the copy's ledger holds."""
+    def _seated(self) -> Session:
+        """The session that runs scripts; in a fresh one we count on behind what the copy's ledger holds."""
+        session = self._seats.work()
+        if session is self._placed:
+            return session
         if not ledger.exists(session):
             ledger.bootstrap(session, target_uuid=_NOBODY, environment="rehearsal", actor="rehearsal")
         row = session.execute(
@@ -104,6 +104,7 @@ class Bench:
         assert row is not None  # an aggregate always gives its row
         self.guard.count_from_here(session)
         self._migration, self._fence, self._placed = int(row[0]), int(row[1]), session
+        return session
 
     def shoot(self, name: str, *, since: Shot | None = None, rows: bool = True) -> Shot:
         """Take a fingerprint of catalog and, unless told otherwise, data."""
